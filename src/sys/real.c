@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The seam onto the real kernel: nothing but the calls, with errno turned into -errno. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "sys/sys.h"
+
+static const char *const tree_roots[] = {
+	[SYS_TREE_SYS] = "/sys",
+	[SYS_TREE_PROC] = "/proc",
+	[SYS_TREE_DEV] = "/dev",
+};
+
+static int real_open_path(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_open_under(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+
+	/* A name is one component: it may not lead elsewhere. */
+	if (!name || !*name || strchr(name, '/') || !strcmp(name, ".."))
+		return -EINVAL;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	return real_open_path(path, O_RDWR);
+}
+
+/* "fd=N": a descriptor somebody else opened. The duplicate is ours; the original stays theirs. */
+static int real_open_inherited(const char *name)
+{
+	char *end;
+	long n;
+	int fd;
+
+	errno = 0;
+	n = strtol(name + 3, &end, 10);
+	if (errno || !isdigit((unsigned char)name[3]) || *end || n > INT_MAX)
+		return -EINVAL;
+	fd = fcntl((int)n, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_open_memory(const char *name, unsigned int flags)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_open(struct sys *sys, enum sys_object kind, const char *name)
+{
+	int fd;
+
+	if (name && !strncmp(name, "fd=", 3))
+		return real_open_inherited(name);
+	switch (kind) {
+	case SYS_KVM:
+		return real_open_path("/dev/kvm", O_RDWR);
+	case SYS_VFIO_CONTAINER:
+		return real_open_path("/dev/vfio/vfio", O_RDWR);
+	case SYS_VFIO_GROUP:
+		return real_open_under("/dev/vfio", name);
+	case SYS_VFIO_CDEV:
+		return real_open_under("/dev/vfio/devices", name);
+	case SYS_IOMMUFD:
+		return real_open_path("/dev/iommu", O_RDWR);
+	case SYS_FILE_READ:
+		return real_open_path(name, O_RDONLY);
+	case SYS_FILE_WRITE:
+		return real_open_path(name, O_RDWR | O_CREAT);
+	case SYS_HUGETLBFS:
+		return real_open_memory("guest-ram", MFD_HUGETLB | (unsigned int)atoi(name)
+									   << MFD_HUGE_SHIFT);
+	case SYS_MEMFD:
+		return real_open_memory(name, MFD_ALLOW_SEALING);
+	case SYS_EVENTFD:
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		return fd < 0 ? -errno : fd;
+	}
+	return -EINVAL;
+}
+
+static void real_close(struct sys *sys, int fd)
+{
+	close(fd);
+}
+
+static int real_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
+{
+	int r = ioctl(fd, request, arg);
+
+	return r < 0 ? -errno : r;
+}
+
+#define RETRY(call)                               \
+	({                                        \
+		ssize_t n_;                       \
+		do                                \
+			n_ = (call);              \
+		while (n_ < 0 && errno == EINTR); \
+		n_ < 0 ? -errno : n_;             \
+	})
+
+static ssize_t real_read(struct sys *sys, int fd, void *buf, size_t len)
+{
+	return RETRY(read(fd, buf, len));
+}
+
+static ssize_t real_write(struct sys *sys, int fd, const void *buf, size_t len)
+{
+	return RETRY(write(fd, buf, len));
+}
+
+static ssize_t real_pread(struct sys *sys, int fd, void *buf, size_t len, uint64_t offset)
+{
+	return RETRY(pread(fd, buf, len, (off_t)offset));
+}
+
+static ssize_t real_pwrite(struct sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
+{
+	return RETRY(pwrite(fd, buf, len, (off_t)offset));
+}
+
+static int real_size(struct sys *sys, int fd, uint64_t *size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int real_truncate(struct sys *sys, int fd, uint64_t size)
+{
+	return ftruncate(fd, (off_t)size) ? -errno : 0;
+}
+
+static int real_mmap(struct sys *sys, void *hint, size_t len, int prot, int flags, int fd,
+		     uint64_t offset, void **out)
+{
+	void *p = mmap(hint, len, prot, flags, fd, (off_t)offset);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*out = p;
+	return 0;
+}
+
+static void real_munmap(struct sys *sys, void *addr, size_t len)
+{
+	munmap(addr, len);
+}
+
+static int real_madvise(struct sys *sys, void *addr, size_t len, int advice)
+{
+	return madvise(addr, len, advice) ? -errno : 0;
+}
+
+static int real_tree_path(enum sys_tree tree, const char *path, char *buf, size_t size)
+{
+	if ((size_t)snprintf(buf, size, "%s/%s", tree_roots[tree], path) >= size)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+static int real_tree_open(enum sys_tree tree, const char *path, int flags)
+{
+	char full[PATH_MAX];
+	int err = real_tree_path(tree, path, full, sizeof(full));
+
+	return err ? err : real_open_path(full, flags);
+}
+
+static ssize_t real_read_file(struct sys *sys, enum sys_tree tree, const char *path, void *buf,
+			      size_t size)
+{
+	int fd = real_tree_open(tree, path, O_RDONLY);
+	char *text = buf;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		char spill;
+		bool full = len == size - 1;
+
+		n = RETRY(read(fd, full ? &spill : text + len, full ? 1 : size - 1 - len));
+		if (n <= 0)
+			break;
+		if (full) {
+			n = -EFBIG;
+			break;
+		}
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	close(fd);
+	return n < 0 ? n : (ssize_t)len;
+}
+
+static int real_write_file(struct sys *sys, enum sys_tree tree, const char *path, const void *data,
+			   size_t len)
+{
+	int fd = real_tree_open(tree, path, O_WRONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = RETRY(write(fd, data, len));
+	close(fd);
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+static ssize_t real_read_link(struct sys *sys, enum sys_tree tree, const char *path, char *buf,
+			      size_t size)
+{
+	char full[PATH_MAX];
+	int err = real_tree_path(tree, path, full, sizeof(full));
+	ssize_t n;
+
+	if (err)
+		return err;
+	n = readlink(full, buf, size);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= size)
+		return -ENAMETOOLONG;
+	buf[n] = '\0';
+	return n;
+}
+
+static int real_list(struct sys *sys, enum sys_tree tree, const char *path, sys_list_fn fn,
+		     void *opaque)
+{
+	char full[PATH_MAX];
+	struct dirent *entry;
+	int err = real_tree_path(tree, path, full, sizeof(full));
+	DIR *dir;
+
+	if (err)
+		return err;
+	dir = opendir(full);
+	if (!dir)
+		return -errno;
+	while (!err && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			err = fn(opaque, entry->d_name);
+	closedir(dir);
+	return err;
+}
+
+static int real_limit(struct sys *sys, enum sys_limit which, uint64_t *soft, uint64_t *hard)
+{
+	struct rlimit limit;
+
+	if (getrlimit(which == SYS_LIMIT_MEMLOCK ? RLIMIT_MEMLOCK : RLIMIT_NOFILE, &limit))
+		return -errno;
+	*soft = limit.rlim_cur == RLIM_INFINITY ? SYS_UNLIMITED : limit.rlim_cur;
+	*hard = limit.rlim_max == RLIM_INFINITY ? SYS_UNLIMITED : limit.rlim_max;
+	return 0;
+}
+
+static const struct sys_ops real_ops = {
+	.open = real_open,
+	.close = real_close,
+	.ioctl = real_ioctl,
+	.read = real_read,
+	.write = real_write,
+	.pread = real_pread,
+	.pwrite = real_pwrite,
+	.size = real_size,
+	.truncate = real_truncate,
+	.mmap = real_mmap,
+	.munmap = real_munmap,
+	.madvise = real_madvise,
+	.read_file = real_read_file,
+	.write_file = real_write_file,
+	.read_link = real_read_link,
+	.list = real_list,
+	.limit = real_limit,
+};
+
+struct sys sys_real(void)
+{
+	return (struct sys){ .ops = &real_ops };
+}
