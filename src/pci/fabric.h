@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The virtual PCI Express fabric of one segment: a root bus, root ports, switches, and the way to
+ * config space (ECAM and the legacy ports 0xcf8/0xcfc). "Airlock is the firmware":
+ * pci_fabric_assign() gives out bus numbers, windows, BAR addresses and interrupt lines before the
+ * guest's first instruction, because small kernels enumerate nothing.
+ *
+ * Sources: PCI Express Base 6.0, 7.2.2 (ECAM); PCI Local Bus 3.0, 3.2.2.3.2 (mechanism #1);
+ * PCI Firmware 3.3, 4.1 (MCFG).
+ */
+#ifndef AIRLOCK_PCI_FABRIC_H
+#define AIRLOCK_PCI_FABRIC_H
+
+#include "base/diag.h"
+#include "pci/function.h"
+
+struct pci_fabric;
+
+struct pci_fabric_config {
+	struct range ecam;   /* 1 MiB per bus, from bus 0 */
+	struct range mmio32; /* window for 32-bit and small BARs */
+	struct range mmio64; /* window above RAM, inside the guest's physical address width */
+	struct range io;     /* I/O ports for BARs */
+	/* I/O APIC pins that INTA..INTD of the root bus swizzle onto. */
+	uint8_t intx_pins[4];
+};
+
+int pci_fabric_create(struct platform *platform, const struct pci_fabric_config *config,
+		      struct pci_fabric **fabric);
+/* All functions detached but the fabric's own ports, which go with it. */
+void pci_fabric_destroy(struct pci_fabric *fabric);
+const struct pci_fabric_config *pci_fabric_config(const struct pci_fabric *fabric);
+/* LOCK_FABRIC of this fabric. */
+struct lock *pci_fabric_lock(struct pci_fabric *fabric);
+
+struct pci_bus *pci_fabric_root(struct pci_fabric *fabric);
+/* The next device number of the root bus whose function 0 is free; -ENOSPC. */
+int pci_bus_free_slot(const struct pci_bus *bus);
+struct pci_function *pci_bus_function(const struct pci_bus *bus, uint8_t devfn);
+/* The bus number as the guest has programmed it; the root bus is 0. */
+uint8_t pci_bus_number(const struct pci_bus *bus);
+struct pci_fabric *pci_bus_fabric(const struct pci_bus *bus);
+
+/*
+ * A root port at a free slot of the root bus; *bus is its secondary bus. acs: with an ACS
+ * capability that the guest can enable, as isolation between slots needs. The fabric owns it.
+ */
+struct pci_port_config {
+	const char *id; /* "rp0": what bus= names */
+	uint8_t slot_number;
+	bool acs;
+	/* Windows at least this large even when nothing behind needs them (hotplug); 0: none. */
+	uint64_t mmio32_reserve, mmio64_reserve;
+};
+int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config *config,
+			 struct pci_bus **bus, struct diag *diag);
+/* The secondary bus of the port named id, or NULL. */
+struct pci_bus *pci_fabric_find_bus(struct pci_fabric *fabric, const char *id);
+
+/*
+ * Programs bus numbers, windows, BARs and interrupt lines, and switches decoding on (never bus
+ * mastering). Largest first, 64-bit prefetchable BARs of any size and 64-bit BARs above 4 GiB.
+ * -ENOSPC with diag filled when a window is too small.
+ */
+int pci_fabric_assign(struct pci_fabric *fabric, struct diag *diag);
+/* Every function and port as at power-on. pci_fabric_assign() then runs again. */
+void pci_fabric_reset(struct pci_fabric *fabric);
+/* Calls fn for each function, parents first. */
+void pci_fabric_walk(struct pci_fabric *fabric, void (*fn)(void *opaque, struct pci_function *f),
+		     void *opaque);
+
+#endif
