@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# One L1: started, given commands, stopped.
+
+session_boot_limit=90 # seconds, for a machine that is busy with other things
+session_quiet=20      # seconds without output after which L1 is asked whether it lives
+
+# Settings which the commands' options change.
+session_kernel=${AIRLOCK_LAB_KERNEL-}
+session_topology=default
+session_memory=4G
+session_cpus=2
+session_extra=()
+session_timeout=
+
+# session_option OPTION VALUE: the options of up, run and exec; false when it is none of them.
+session_option() {
+	case $1 in
+	--kernel) session_kernel=$(realpath -e "$2" 2>/dev/null) || die "--kernel $2: no such file" ;;
+	--profile | --topology) session_topology=$2 ;;
+	--device) session_extra+=(-device "$2") ;;
+	--qemu-arg) session_extra+=("$2") ;;
+	--memory) session_memory=$2 ;;
+	--cpus) session_cpus=$2 ;;
+	--name) lab_use "$2" ;;
+	--timeout) session_timeout=$2 ;;
+	*) return 1 ;;
+	esac
+	[[ $2 ]] || die "$1 needs a value"
+}
+
+session_images() {
+	if [[ ! -x /bin/busybox ]] || ldd /bin/busybox >/dev/null 2>&1; then
+		die "no static /bin/busybox: run scripts/setup"
+	fi
+	command -v "${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}" >/dev/null || die "no qemu-system-x86_64: run scripts/setup"
+	mkdir -p "$lab_cache"
+	exec {session_lock}>"$lab_cache/lock"
+	flock "$session_lock"
+	fetch_all
+	image_all
+	exec {session_lock}>&-
+}
+
+# What L1's init and agent, and the commands, find in their environment.
+session_env() {
+	local name
+	for name in LAB_REPO="$lab_repo" LAB_WORK="$lab_work" LAB_BIN="$lab_cache/bin" LAB_TOPOLOGY="$session_topology" \
+		LAB_L2_KERNEL="$lab_cache/cloud/vmlinuz" LAB_L2_INITRD="$lab_cache/l2.cpio" \
+		LAB_MODULES="$(echo "$lab_cache"/generic/lib/modules/*)"; do
+		echo "export ${name%%=*}=$(shell_quote "${name#*=}")"
+	done
+}
+
+# session_start [WRAPPER…]: QEMU in the background, under a command that sets something up for it.
+session_start() {
+	local kernel=$session_kernel initrd=$lab_cache/l1-builtin.cpio
+	lab_alive && die "lab '$lab_name' is up already (lab/down --name $lab_name)"
+	session_images
+	[[ $kernel ]] || { kernel=$lab_cache/generic/vmlinuz initrd=$lab_cache/l1.cpio; }
+	rm -rf "$lab_state"
+	mkdir -p "$lab_box"
+	session_env >"$lab_box/env"
+	mkfifo "$lab_state/bell.in" "$lab_state/bell.out"
+	topology_load "$session_topology"
+
+	setsid "$@" "${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}" -name "lab-$lab_name" \
+		-M q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max -smp "$session_cpus" -m "$session_memory" \
+		-nodefaults -no-user-config -vga none -display none -nic none -no-reboot \
+		-serial "file:$lab_state/l1.log" -serial "pipe:$lab_state/bell" \
+		-monitor "unix:$lab_state/monitor,server=on,wait=off" \
+		-kernel "$kernel" -initrd "$initrd" \
+		-append "console=ttyS0 panic=-1 no_timer_check quiet ${topology_append[*]}" \
+		-virtfs "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap" \
+		-virtfs "local,path=$lab_repo,mount_tag=repo,security_model=none,readonly=on,multidevs=remap" \
+		-virtfs "local,path=$lab_work,mount_tag=work,security_model=none,multidevs=remap" \
+		"${topology_args[@]}" "${session_extra[@]}" \
+		</dev/null >"$lab_state/qemu.log" 2>&1 &
+	echo $! >"$lab_state/qemu.pid"
+	disown
+}
+
+session_await_boot() {
+	local began=$EPOCHREALTIME deadline=$((SECONDS + session_boot_limit))
+	until [[ -e $lab_box/ready ]]; do
+		lab_nap 0.1
+		if [[ ! -d /proc/$(cat "$lab_state/qemu.pid") ]]; then
+			tail -n 20 "$lab_state/qemu.log" "$lab_state/l1.log" >&2
+			[[ -s $lab_state/l1.log ]] && hung "L1 died while booting"
+			die "QEMU did not start"
+		fi
+		if [[ $SECONDS -ge $deadline ]]; then
+			tail -n 20 "$lab_state/l1.log" >&2
+			session_stop
+			hung "L1 is not up after $session_boot_limit s; its log: $lab_state/l1.log"
+		fi
+	done
+	say "L1 up in $(seconds_since "$began") s (kernel $(session_kernel_name), topology $session_topology)"
+}
+
+session_kernel_name() {
+	if [[ $session_kernel ]]; then echo "${session_kernel##*/}"; else sed 's/^linux-image-//' "$lab_cache/generic/package"; fi
+}
+
+session_stop() {
+	local pid n
+	pid=$(cat "$lab_state/qemu.pid" 2>/dev/null) || return 0
+	if lab_alive; then
+		kill "$pid" 2>/dev/null
+		for ((n = 0; n < 50; n++)); do
+			[[ -d /proc/$pid ]] || break
+			lab_nap 0.1
+		done
+		[[ ! -d /proc/$pid ]] || kill -KILL "$pid" 2>/dev/null
+	fi
+	rm -f "$lab_state"/*.img "$lab_state/qemu.pid"
+}
+
+# A lab for one command: gone when this process is, however it ends.
+session_start_tied() {
+	trap session_end EXIT
+	session_start setpriv --pdeathsig TERM
+}
+
+session_end() {
+	session_stop
+	[[ $lab_name != run-$$ || -v AIRLOCK_LAB_KEEP ]] || rm -rf "$lab_state"
+}
+
+session_ring() { printf '%s\n' "$*" 1<>"$lab_state/bell.in"; }
+
+# Does L1 still answer? Twenty seconds is far beyond what a merely busy one takes.
+session_answers() {
+	local n id=$$.$SECONDS
+	session_ring ping "$id"
+	for ((n = 0; n < 200; n++)); do
+		[[ ! -e $lab_box/pong.$id ]] || return 0
+		lab_alive || return 1
+		lab_nap 0.1
+	done
+	return 1
+}
+
+# Run a command in L1 with its output streamed, return its status.
+session_exec() {
+	local id dir began=$SECONDS stalls word status size=0 last heard=$SECONDS killed="" marker tails=()
+	lab_alive || die "lab '$lab_name' is not up (lab/up)"
+	exec {exec_lock}>"$lab_state/exec.lock"
+	flock "$exec_lock" # one command after another
+	began=$SECONDS heard=$SECONDS
+	id=$(date +%s%N)
+	dir=$lab_box/$id
+	mkdir "$dir"
+	touch "$dir/stdout" "$dir/stderr"
+	{
+		printf 'cd %s 2>/dev/null || cd %s\n' "$(shell_quote "$PWD")" "$(shell_quote "$lab_repo")"
+		printf 'exec '
+		for word; do shell_quote "$word"; done
+		echo
+	} >"$dir/command"
+	stalls=$(lab_stall_lines | wc -l)
+
+	sleep infinity &
+	marker=$!
+	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stdout" &
+	tails=($!)
+	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stderr" >&2 &
+	tails+=($!)
+	# shellcheck disable=SC2064 # the id is this command's
+	trap "session_ring kill $id; kill $marker; exit 130" INT TERM HUP
+
+	session_ring run "$id"
+	until [[ -e $dir/status ]]; do
+		lab_nap 0.03
+		lab_alive || { kill $marker; wait "${tails[@]}"; hung "L1's QEMU died: $(tail -n 3 "$lab_state/qemu.log")"; }
+		last=$(stat -c %s "$dir/stdout" "$dir/stderr" | tr '\n' +)
+		[[ $last == "$size" ]] || { size=$last heard=$SECONDS; }
+		if [[ $session_timeout && ! $killed && $((SECONDS - began)) -ge $session_timeout ]]; then
+			killed=yes
+			session_ring kill "$id"
+		fi
+		if [[ $((SECONDS - heard)) -ge $session_quiet ]]; then
+			session_answers || [[ -e $dir/status ]] || { kill $marker; hung "L1 does not answer: $(lab_stall_lines | tail -n 1)"; }
+			heard=$SECONDS
+		fi
+	done
+	kill $marker
+	wait "${tails[@]}" 2>/dev/null
+	trap - INT TERM HUP
+	exec {exec_lock}>&-
+
+	status=$(<"$dir/status")
+	if [[ $(lab_stall_lines | wc -l) -gt $stalls ]]; then
+		lab_stall_lines | tail -n 3 >&2
+		[[ $status == 0 && ! $killed ]] || hung "L1 stalled during the command (its status: ${killed:+timeout, }$status)"
+		say "L1 stalled during the command, which ended well all the same"
+	fi
+	[[ ! $killed ]] || {
+		say "TIMEOUT: killed after $session_timeout s: $*"
+		return "$LAB_TIMEOUT"
+	}
+	return "$status"
+}

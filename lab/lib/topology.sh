@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# The words in which lab/topologies/* describe a server. Each adds to QEMU's command line.
+
+topology_args=()   # QEMU options
+topology_append=() # words for L1's kernel command line
+topology_ports=0
+
+qemu() { topology_args+=("$@"); }
+append() { topology_append+=("$@"); }
+device() { qemu -device "$1"; }
+
+# An IOMMU, or "none".
+iommu() { [[ $1 == none ]] || device "$1"; }
+
+# port ID ADDR [OPTION,…]: a root port on the root bus (or elsewhere by bus=).
+port() {
+	topology_ports=$((topology_ports + 1))
+	device "pcie-root-port,id=$1,addr=$2,chassis=$topology_ports,slot=$topology_ports,$([[ ${3-} == *bus=* ]] || echo bus=pcie.0)${3:+,$3}"
+}
+
+# disk ID [SIZE]: a sparse file, new in each lab, to stand behind a drive.
+disk() {
+	truncate -s 0 "$lab_state/$1.img"
+	truncate -s "${2:-256M}" "$lab_state/$1.img"
+	qemu -drive "file=$lab_state/$1.img,if=none,id=$1,format=raw,cache=writeback,discard=unmap"
+}
+
+# nvme ID BUS [OPTION,…]: a drive without SR-IOV, serial number ID.
+nvme() {
+	disk "$1-disk"
+	device "nvme,id=$1,serial=$1,bus=$2,drive=$1-disk${3:+,$3}"
+}
+
+# nvme_sriov ID BUS [OPTION,…]: a drive whose virtual functions have two queues (one of them for I/O)
+# and one interrupt each, and see its one namespace.
+nvme_sriov() {
+	disk "$1-disk"
+	device "nvme-subsys,id=$1-subsys,nqn=$1"
+	device "nvme,id=$1,serial=$1,bus=$2,subsys=$1-subsys,max_ioqpairs=10,msix_qsize=8,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,sriov_max_vq_per_vf=2,sriov_max_vi_per_vf=1${3:+,$3}"
+	device "nvme-ns,drive=$1-disk,bus=$1,nsid=1"
+}
+
+edu() { device "edu,bus=$1,dma_mask=0xffffffff${2:+,$2}"; }
+
+topology_load() {
+	local file=$lab_repo/lab/topologies/$1
+	[[ $1 != */* && -f $file ]] ||
+		die "no topology '$1'; there are: $(cd "$lab_repo/lab/topologies" && echo *)"
+	# shellcheck source=/dev/null
+	. "$file"
+}
