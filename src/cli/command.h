@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The commands of `airlock`, one file each. A command parses its words, calls the rooms below and
+ * prints; it holds no logic of its own. The one table of them is in main.c.
+ */
+#ifndef AIRLOCK_CLI_COMMAND_H
+#define AIRLOCK_CLI_COMMAND_H
+
+#include "base/diag.h"
+
+/* Exit statuses that every command shares. */
+enum cli_status {
+	CLI_OK = 0,
+	CLI_REFUSED = 1, /* the object, the reason and the remedy have been printed */
+	CLI_USAGE = 2,	 /* the words given make no sense */
+};
+
+struct cli_command {
+	const char *name;
+	const char *summary; /* one line, no full stop */
+	/* argv[0] is the command's name. Returns the exit status. */
+	int (*run)(const struct cli_command *self, int argc, char **argv);
+	/* What --help prints: a synopsis, what it is for, the options, examples. */
+	const char *usage;
+};
+
+/* Says what is wrong with the words given and where help is. Returns CLI_USAGE. */
+int cli_usage_error(const struct cli_command *command, const char *what, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Prints the refusal. Returns CLI_REFUSED. */
+int cli_refuse(const struct diag *diag);
+
+/* Prints the command's usage to stdout. Returns CLI_OK. */
+int cli_help(const struct cli_command *command);
+
+/* One per command, defined in src/cli/NAME.c. */
+extern const struct cli_command cli_devices;
+
+#endif
