@@ -14,8 +14,9 @@
 /* In the order they may be taken: a holder may only take a greater one. */
 enum lock_rank {
 	LOCK_VM = 1,   /* life cycle of a VM: run state, pause and resume */
-	LOCK_DEVICE,   /* one device's registers; never two of them at once */
 	LOCK_FABRIC,   /* shape of the PCI fabric: bus numbers, windows, BAR placement */
+	LOCK_DEVICE,   /* one device's registers; never two of them at once */
+	LOCK_MSIX,     /* one function's interrupts: MSI-X table, MSI, INTx level */
 	LOCK_IOMMU,    /* one remapping unit */
 	LOCK_DMA,      /* one mapping engine */
 	LOCK_IRQ_CHIP, /* user-space I/O APIC */

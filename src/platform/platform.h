@@ -32,7 +32,9 @@ struct bus_region_ops {
 
 /*
  * A trapped range of addresses. Owned by the device, which fills it and keeps it (and opaque)
- * alive until platform_synchronize() after region_remove. Ranges in one space must not overlap:
+ * alive until platform_synchronize() after region_remove. Once removed its range may be changed
+ * and the region added again without waiting, as for a BAR that the guest moves: look-ups and
+ * offsets come from the bus's own copy of the range. Ranges in one space must not overlap:
  * region_add answers -EBUSY. Unclaimed addresses read as all ones; writes there are dropped.
  */
 struct bus_region {
