@@ -52,8 +52,3 @@ fetch_kernel() {
 	rm -rf "$dir"
 	mv "$tmp" "$dir"
 }
-
-fetch_all() {
-	fetch_kernel generic linux-image-amd64 # L1: the server
-	fetch_kernel cloud linux-image-cloud-amd64 # L2: the guest, NVMe built in
-}

@@ -89,8 +89,8 @@ image_tool() { # OUT SOURCE
 
 image_all() {
 	mkdir -p "$lab_cache/bin"
-	image_l1 "$lab_cache/l1.cpio" "$lab_cache/generic"
-	image_l1 "$lab_cache/l1-builtin.cpio"
+	[[ ! -e $lab_cache/generic ]] || image_l1 "$lab_cache/l1.cpio" "$lab_cache/generic"
+	image_l1 "$lab_cache/l1-builtin.cpio" # for a kernel with everything built in
 	image_l2 "$lab_cache/l2.cpio" "$lab_repo"/lab/l2/run/*
 	image_tool "$lab_cache/bin/nvme-vf" "$lab_repo/lab/l1/nvme-vf.c"
 }

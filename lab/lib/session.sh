@@ -6,6 +6,7 @@ session_boot_limit=90 # seconds, for a machine that is busy with other things
 session_quiet=20      # seconds without output after which L1 is asked whether it lives
 
 # Settings which the commands' options change.
+session_qemu=${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}
 session_kernel=${AIRLOCK_LAB_KERNEL-}
 session_topology=default
 session_memory=4G
@@ -33,11 +34,12 @@ session_images() {
 	if [[ ! -x /bin/busybox ]] || ldd /bin/busybox >/dev/null 2>&1; then
 		die "no static /bin/busybox: run scripts/setup"
 	fi
-	command -v "${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}" >/dev/null || die "no qemu-system-x86_64: run scripts/setup"
+	command -v "$session_qemu" >/dev/null || die "no qemu-system-x86_64: run scripts/setup"
 	mkdir -p "$lab_cache"
 	exec {session_lock}>"$lab_cache/lock"
 	flock "$session_lock"
-	fetch_all
+	[[ $session_kernel ]] || fetch_kernel generic linux-image-amd64 # L1: the server
+	fetch_kernel cloud linux-image-cloud-amd64 # L2: the guest, NVMe built in
 	image_all
 	exec {session_lock}>&-
 }
@@ -45,9 +47,8 @@ session_images() {
 # What L1's init and agent, and the commands, find in their environment.
 session_env() {
 	local name
-	for name in LAB_REPO="$lab_repo" LAB_WORK="$lab_work" LAB_BIN="$lab_cache/bin" LAB_TOPOLOGY="$session_topology" \
-		LAB_L2_KERNEL="$lab_cache/cloud/vmlinuz" LAB_L2_INITRD="$lab_cache/l2.cpio" \
-		LAB_MODULES="$(echo "$lab_cache"/generic/lib/modules/*)"; do
+	for name in LAB_REPO="$lab_repo" LAB_WORK="$lab_work" LAB_CACHE="$lab_cache" LAB_TOPOLOGY="$session_topology" \
+		LAB_L2_KERNEL="$lab_cache/cloud/vmlinuz" LAB_L2_INITRD="$lab_cache/l2.cpio"; do
 		echo "export ${name%%=*}=$(shell_quote "${name#*=}")"
 	done
 }
@@ -64,7 +65,7 @@ session_start() {
 	mkfifo "$lab_state/bell.in" "$lab_state/bell.out"
 	topology_load "$session_topology"
 
-	setsid "$@" "${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}" -name "lab-$lab_name" \
+	setsid "$@" "$session_qemu" -name "lab-$lab_name" \
 		-M q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max -smp "$session_cpus" -m "$session_memory" \
 		-nodefaults -no-user-config -vga none -display none -nic none -no-reboot \
 		-serial "file:$lab_state/l1.log" -serial "pipe:$lab_state/bell" \

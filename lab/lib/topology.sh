@@ -10,13 +10,20 @@ qemu() { topology_args+=("$@"); }
 append() { topology_append+=("$@"); }
 device() { qemu -device "$1"; }
 
+# needs DEVICE: a device model that not every QEMU has.
+needs() {
+	"$session_qemu" -device help 2>/dev/null | grep -q "\"$1\"" ||
+		die "$session_qemu has no device '$1'; AIRLOCK_LAB_QEMU can name a newer QEMU"
+}
+
 # An IOMMU, or "none".
 iommu() { [[ $1 == none ]] || device "$1"; }
 
-# port ID ADDR [OPTION,…]: a root port on the root bus (or elsewhere by bus=).
+# port ID ADDR [OPTION,…]: a root port on the root bus, unless OPTION is bus=.
 port() {
 	topology_ports=$((topology_ports + 1))
-	device "pcie-root-port,id=$1,addr=$2,chassis=$topology_ports,slot=$topology_ports,$([[ ${3-} == *bus=* ]] || echo bus=pcie.0)${3:+,$3}"
+	[[ ,${3-} == *,bus=* ]] || set -- "$1" "$2" "bus=pcie.0${3:+,$3}"
+	device "pcie-root-port,id=$1,addr=$2,chassis=$topology_ports,slot=$topology_ports,$3"
 }
 
 # disk ID [SIZE]: a sparse file, new in each lab, to stand behind a drive.
@@ -42,6 +49,13 @@ nvme_sriov() {
 }
 
 edu() { device "edu,bus=$1,dma_mask=0xffffffff${2:+,$2}"; }
+
+# Half of a size like 4G, in MiB.
+half() {
+	local mib=${1%[GM]}
+	[[ $1 == *M ]] || mib=$((mib * 1024))
+	echo $((mib / 2))M
+}
 
 topology_load() {
 	local file=$lab_repo/lab/topologies/$1
