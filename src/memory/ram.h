@@ -13,6 +13,8 @@
 #ifndef AIRLOCK_MEMORY_RAM_H
 #define AIRLOCK_MEMORY_RAM_H
 
+#include <stdatomic.h>
+
 #include "base/diag.h"
 #include "base/range.h"
 #include "base/types.h"
@@ -47,6 +49,8 @@ struct ram {
 	uint64_t page_size; /* of the backing: 4 KiB, 2 MiB, 1 GiB */
 	unsigned int nr_regions;
 	struct ram_region regions[RAM_REGIONS_MAX]; /* ascending */
+	unsigned int nr_threads;		    /* as ram_config gave for prefaulting */
+	atomic_uint nr_holders;			    /* see ram_hold_pages */
 };
 
 /* 0, or -errno with diag filled (more than the host has, no huge pages left, ...). */
@@ -60,7 +64,19 @@ void *ram_span(const struct ram *ram, gpa_t addr, uint64_t len);
 /* Copies between the guest and buf: 0, or -EFAULT with nothing promised about a partial copy. */
 int ram_read(const struct ram *ram, gpa_t addr, void *buf, uint64_t len);
 int ram_write(const struct ram *ram, gpa_t addr, const void *buf, uint64_t len);
-/* Returns all pages to zero, as at power-on, giving the memory back to the host where it can. */
+
+/*
+ * Counts those who hold on to the pages themselves and not only to their addresses: a device whose
+ * IOMMU has them pinned goes on using a page after the host has let go of it. While anybody holds
+ * them, ram_clear() keeps every page where it is. Any thread.
+ */
+void ram_hold_pages(struct ram *ram);
+void ram_release_pages(struct ram *ram);
+
+/*
+ * Returns all pages to zero, as at power-on, giving the memory back to the host unless somebody
+ * holds the pages. Nothing may run in the guest meanwhile. 0 or -errno.
+ */
 int ram_clear(struct ram *ram);
 
 #endif
