@@ -46,7 +46,7 @@ struct boot_entry {
 	uint64_t rip;
 	uint64_t rsp;
 	uint64_t rax, rbx, rsi;
-	gpa_t gdt; /* four descriptors: null, null, code (0x10), data (0x18); then a TSS (0x20) */
+	gpa_t gdt; /* null, null, code (0x10), data (0x18) */
 	uint16_t gdt_limit;
 	gpa_t page_tables; /* CR3; long mode only */
 };
