@@ -8,11 +8,10 @@ readonly image_l1_modules=(virtio_pci 9pnet_virtio 9p irqbypass ccp kvm kvm-amd 
 
 image_cpio() { (cd "$1" && find . -mindepth 1 | sort | busybox cpio -o -H newc 2>/dev/null); }
 
-# Modules of the kernel in DIR, flat, with the order to load them in, as a cpio archive.
-image_modules_cpio() { # DIR MODULE...
-	local dir=$1 base tmp
+# Modules from DIR (lib/modules/VERSION), flat, with the order to load them in, as a cpio archive.
+image_modules_cpio() { # DIR MODULE…
+	local base=$1 tmp
 	shift
-	base=$(echo "$dir"/lib/modules/*)
 	tmp=$(mktemp -d)
 	mkdir "$tmp/modules"
 	awk -v want="$*" '
@@ -42,55 +41,48 @@ image_busybox() { # ROOT
 	for applet in $(busybox --list); do [[ $applet == busybox ]] || ln -s busybox "$1/bin/$applet"; done
 }
 
-# Is OUT older than any of the files? Then it is made again.
-image_stale() { # OUT FILE...
-	local out=$1 file
-	shift
-	for file; do [[ $out -nt $file ]] || return 0; done
-	return 1
+# image_make KIND BUILD INPUT…: prints the path of KIND's image, made by BUILD (a function that fills the
+# folder it is given, then prints more archive to append) unless one from the same inputs is there.
+image_make() {
+	local kind=$1 build=$2 hash out tmp
+	shift 2
+	hash=$(cat "$lab_repo/lab/lib/image.sh" "$@" | sha256sum)
+	out=$lab_cache/image/$kind-${hash:0:16}.cpio
+	if [[ ! -e $out ]]; then
+		mkdir -p "$lab_cache/image"
+		find "$lab_cache/image" -mtime +14 -delete
+		tmp=$(mktemp -d)
+		image_busybox "$tmp"
+		"$build" "$tmp" "$@" >"$tmp.more" && { image_cpio "$tmp" && cat "$tmp.more"; } >"$out.$$" &&
+			mv "$out.$$" "$out" || die "cannot make the $kind image"
+		rm -rf "$tmp" "$tmp.more"
+	fi
+	echo "$out"
 }
 
-image_l1() { # OUT [KERNEL-DIR]
-	local out=$1 kernel=${2-} tmp
-	image_stale "$out" "$lab_repo"/lab/l1/init "$lab_repo"/lab/lib/image.sh ${kernel:+"$kernel/vmlinuz"} || return 0
-	tmp=$(mktemp -d)
-	image_busybox "$tmp"
-	cp "$lab_repo/lab/l1/init" "$tmp/init"
-	{
-		image_cpio "$tmp"
-		[[ -z $kernel ]] || image_modules_cpio "$kernel" "${image_l1_modules[@]}"
-	} >"$out.$$"
-	mv "$out.$$" "$out"
-	rm -rf "$tmp"
+# L1: init, the static tools and, for a stock kernel, its modules.
+image_l1() { # [KERNEL-FOLDER]
+	image_make "l1${1:+-${1##*/}}" image_l1_build "$lab_repo"/lab/l1/{init,nvme-vf.c} ${1:+"$1/package" "$1"/lib/modules/*/modules.dep}
 }
 
-# The guest: busybox, one init, scripts which the kernel command line picks by name.
-image_l2() { # OUT SCRIPT...
-	local out=$1 tmp
-	shift
-	image_stale "$out" "$lab_repo"/lab/l2/init "$lab_repo"/lab/lib/image.sh "$@" || return 0
-	tmp=$(mktemp -d)
-	image_busybox "$tmp"
-	mkdir "$tmp/run.d"
-	cp "$lab_repo/lab/l2/init" "$tmp/init"
-	cp "$@" "$tmp/run.d/"
-	image_cpio "$tmp" >"$out.$$"
-	mv "$out.$$" "$out"
-	rm -rf "$tmp"
+image_l1_build() { # ROOT INIT SOURCE [PACKAGE MODULES.DEP]
+	cp "$2" "$1/init"
+	mkdir "$1/tools"
+	# Static, because a dynamic program costs L1 a second to start.
+	${CC:-cc} -std=gnu17 -O2 -Wall -Wextra -Werror -static -o "$1/tools/nvme-vf" "$3" ||
+		die "cannot compile $3 (a C compiler and libc6-dev are needed: scripts/setup)"
+	[[ $# -lt 5 ]] || image_modules_cpio "${5%/*}" "${image_l1_modules[@]}"
 }
 
-# A static helper for L1, where a dynamic program costs a second to start.
-image_tool() { # OUT SOURCE
-	image_stale "$1" "$2" || return 0
-	${CC:-cc} -std=gnu17 -O2 -Wall -Wextra -Werror -static -o "$1.$$" "$2" ||
-		die "cannot compile $2 (a C compiler and libc6-dev are needed: scripts/setup)"
-	mv "$1.$$" "$1"
+# L2, the guest: busybox, an init, and scripts (the lab's own and those given) of which the kernel command
+# line picks one by name.
+image_l2() { # SCRIPT…
+	image_make l2 image_l2_build "$lab_repo/lab/l2/init" "$lab_repo"/lab/l2/run/* "$@"
 }
 
-image_all() {
-	mkdir -p "$lab_cache/bin"
-	[[ ! -e $lab_cache/generic ]] || image_l1 "$lab_cache/l1.cpio" "$lab_cache/generic"
-	image_l1 "$lab_cache/l1-builtin.cpio" # for a kernel with everything built in
-	image_l2 "$lab_cache/l2.cpio" "$lab_repo"/lab/l2/run/*
-	image_tool "$lab_cache/bin/nvme-vf" "$lab_repo/lab/l1/nvme-vf.c"
+image_l2_build() { # ROOT INIT SCRIPT…
+	local root=$1
+	cp "$2" "$root/init"
+	mkdir "$root/run.d"
+	cp "${@:3}" "$root/run.d/"
 }

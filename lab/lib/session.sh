@@ -21,6 +21,7 @@ session_option() {
 	--profile | --topology) session_topology=$2 ;;
 	--device) session_extra+=(-device "$2") ;;
 	--qemu-arg) session_extra+=("$2") ;;
+	--append) append "$2" ;;
 	--memory) session_memory=$2 ;;
 	--cpus) session_cpus=$2 ;;
 	--name) lab_use "$2" ;;
@@ -40,7 +41,8 @@ session_images() {
 	flock "$session_lock"
 	[[ $session_kernel ]] || fetch_kernel generic linux-image-amd64 # L1: the server
 	fetch_kernel cloud linux-image-cloud-amd64 # L2: the guest, NVMe built in
-	image_all
+	session_l2_initrd=$(image_l2) || exit
+	session_initrd=$(if [[ $session_kernel ]]; then image_l1; else image_l1 "$lab_cache/generic"; fi) || exit
 	exec {session_lock}>&-
 }
 
@@ -48,18 +50,20 @@ session_images() {
 session_env() {
 	local name
 	for name in LAB_REPO="$lab_repo" LAB_WORK="$lab_work" LAB_CACHE="$lab_cache" LAB_TOPOLOGY="$session_topology" \
-		LAB_L2_KERNEL="$lab_cache/cloud/vmlinuz" LAB_L2_INITRD="$lab_cache/l2.cpio"; do
+		LAB_L2_KERNEL="$lab_cache/cloud/vmlinuz" LAB_L2_INITRD="$session_l2_initrd"; do
 		echo "export ${name%%=*}=$(shell_quote "${name#*=}")"
 	done
 }
 
 # session_start [WRAPPER…]: QEMU in the background, under a command that sets something up for it.
 session_start() {
-	local kernel=$session_kernel initrd=$lab_cache/l1-builtin.cpio
+	local kernel=$session_kernel
 	lab_alive && die "lab '$lab_name' is up already (lab/down --name $lab_name)"
 	session_images
-	[[ $kernel ]] || { kernel=$lab_cache/generic/vmlinuz initrd=$lab_cache/l1.cpio; }
+	[[ $kernel ]] || kernel=$lab_cache/generic/vmlinux
+	[[ -e $kernel ]] || kernel=$lab_cache/generic/vmlinuz
 	rm -rf "$lab_state"
+	find "$lab_cache/state" -mindepth 1 -maxdepth 1 -name 'run-*' -mtime +1 -exec rm -rf {} + 2>/dev/null
 	mkdir -p "$lab_box"
 	session_env >"$lab_box/env"
 	mkfifo "$lab_state/bell.in" "$lab_state/bell.out"
@@ -70,8 +74,8 @@ session_start() {
 		-nodefaults -no-user-config -vga none -display none -nic none -no-reboot \
 		-serial "file:$lab_state/l1.log" -serial "pipe:$lab_state/bell" \
 		-monitor "unix:$lab_state/monitor,server=on,wait=off" \
-		-kernel "$kernel" -initrd "$initrd" \
-		-append "console=ttyS0 panic=-1 no_timer_check quiet ${topology_append[*]}" \
+		-kernel "$kernel" -initrd "$session_initrd" \
+		-append "console=ttyS0 panic=-1 no_timer_check cryptomgr.notests quiet ${topology_append[*]}" \
 		-virtfs "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap" \
 		-virtfs "local,path=$lab_repo,mount_tag=repo,security_model=none,readonly=on,multidevs=remap" \
 		-virtfs "local,path=$lab_work,mount_tag=work,security_model=none,multidevs=remap" \
@@ -87,6 +91,7 @@ session_await_boot() {
 		lab_nap 0.1
 		if [[ ! -d /proc/$(cat "$lab_state/qemu.pid") ]]; then
 			tail -n 20 "$lab_state/qemu.log" "$lab_state/l1.log" >&2
+			grep -q '^l1: ' "$lab_state/l1.log" && die "L1 gave up"
 			[[ -s $lab_state/l1.log ]] && hung "L1 died while booting"
 			die "QEMU did not start"
 		fi

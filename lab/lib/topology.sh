@@ -40,12 +40,17 @@ nvme() {
 }
 
 # nvme_sriov ID BUS [OPTION,…]: a drive whose virtual functions have two queues (one of them for I/O)
-# and one interrupt each, and see its one namespace.
+# and one interrupt each. Namespace 1 is seen by all, 2 to 5 by nobody until attached (vf --private).
 nvme_sriov() {
-	disk "$1-disk"
+	local nsid
 	device "nvme-subsys,id=$1-subsys,nqn=$1"
 	device "nvme,id=$1,serial=$1,bus=$2,subsys=$1-subsys,max_ioqpairs=10,msix_qsize=8,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,sriov_max_vq_per_vf=2,sriov_max_vi_per_vf=1${3:+,$3}"
-	device "nvme-ns,drive=$1-disk,bus=$1,nsid=1"
+	disk "$1-disk1"
+	device "nvme-ns,drive=$1-disk1,bus=$1,nsid=1"
+	for nsid in 2 3 4 5; do
+		disk "$1-disk$nsid" 64M
+		device "nvme-ns,drive=$1-disk$nsid,bus=$1,nsid=$nsid,detached=on"
+	done
 }
 
 edu() { device "edu,bus=$1,dma_mask=0xffffffff${2:+,$2}"; }
