@@ -66,6 +66,20 @@ static int real_open_memory(const char *name, unsigned int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A second description has flags of its own: O_NONBLOCK on a shared one would outlive us. */
+static int real_open_stream(const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!name[0] || name[strspn(name, "0123456789")])
+		return -EINVAL;
+	if ((size_t)snprintf(path, sizeof(path), "/proc/self/fd/%s", name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 {
 	int fd;
@@ -92,6 +106,8 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 									   << MFD_HUGE_SHIFT);
 	case SYS_MEMFD:
 		return real_open_memory(name, MFD_ALLOW_SEALING);
+	case SYS_STREAM:
+		return real_open_stream(name);
 	case SYS_EVENTFD:
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return fd < 0 ? -errno : fd;

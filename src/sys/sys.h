@@ -29,6 +29,8 @@ enum sys_object {
 	SYS_HUGETLBFS,	    /* name: log2 of the page size: an unlinked huge-page file descriptor */
 	SYS_MEMFD,	    /* name: label; a sealable memory file */
 	SYS_EVENTFD,	    /* non-blocking, counter 0; name unused */
+	/* name: number of a descriptor on a terminal or pipe; the same, to write without blocking */
+	SYS_STREAM,
 };
 
 /* Trees of small text files. Paths are relative: "bus/pci/devices", "meminfo". */
