@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine/bus.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/bug.h"
+#include "base/endian.h"
+#include "base/log.h"
+
+/* Waiting longer than this for a handler to return is worth a line that names the thread. */
+#define BUS_LATE_NS 2000000000ull
+
+struct bus_entry {
+	struct range range;
+	struct bus_region *region;
+};
+
+/* Immutable once published. Entries of a space are sorted; PIO entries follow MMIO entries. */
+struct bus_snapshot {
+	struct bus_snapshot *next; /* retired list */
+	uint64_t retired_in;	   /* generation that replaced it */
+	unsigned int first[3];	   /* space s holds entries[first[s] .. first[s + 1]) */
+	struct bus_entry entries[];
+};
+
+static struct bus_snapshot *bus_snapshot_alloc(unsigned int nr)
+{
+	return calloc(1, sizeof(struct bus_snapshot) + nr * sizeof(struct bus_entry));
+}
+
+static struct bus_region *bus_snapshot_find(const struct bus_snapshot *s, enum bus_space space,
+					    uint64_t addr)
+{
+	unsigned int low = s->first[space], high = s->first[space + 1];
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (s->entries[mid].range.last < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low < s->first[space + 1] && s->entries[low].range.first <= addr)
+		return s->entries[low].region;
+	return NULL;
+}
+
+int bus_init(struct bus *bus)
+{
+	struct bus_snapshot *empty = bus_snapshot_alloc(0);
+
+	if (!empty)
+		return -ENOMEM;
+	memset(bus, 0, sizeof(*bus));
+	lock_init(&bus->lock, LOCK_BUS);
+	atomic_init(&bus->generation, 1);
+	atomic_init(&bus->current, empty);
+	return 0;
+}
+
+static void bus_free_retired(struct bus *bus, uint64_t oldest_reader)
+{
+	struct bus_snapshot **p = &bus->retired;
+
+	while (*p) {
+		struct bus_snapshot *s = *p;
+
+		/* A reader that entered in generation g may hold any snapshot retired after g. */
+		if (s->retired_in > oldest_reader) {
+			p = &s->next;
+			continue;
+		}
+		*p = s->next;
+		free(s);
+	}
+}
+
+void bus_fini(struct bus *bus)
+{
+	BUG_ON(bus->regions || bus->readers);
+	bus_free_retired(bus, UINT64_MAX);
+	free(atomic_load(&bus->current));
+	lock_fini(&bus->lock);
+}
+
+/* The generation of the oldest dispatch under way; UINT64_MAX when there is none. */
+static uint64_t bus_oldest_reader(const struct bus *bus, const char **who)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (struct bus_reader *r = bus->readers; r; r = r->next) {
+		uint64_t epoch = atomic_load(&r->epoch);
+
+		if (epoch && epoch < oldest) {
+			oldest = epoch;
+			if (who)
+				*who = r->name;
+		}
+	}
+	return oldest;
+}
+
+static void bus_publish(struct bus *bus, struct bus_snapshot *next)
+{
+	struct bus_snapshot *old = atomic_exchange(&bus->current, next);
+
+	/* Pairs with the epoch store in bus_enter(): a later reader sees the new snapshot. */
+	old->retired_in = atomic_fetch_add(&bus->generation, 1) + 1;
+	old->next = bus->retired;
+	bus->retired = old;
+	bus_free_retired(bus, bus_oldest_reader(bus, NULL));
+}
+
+static unsigned int bus_snapshot_count(const struct bus_snapshot *s)
+{
+	return s->first[2];
+}
+
+int bus_region_add(struct bus *bus, struct bus_region *region)
+{
+	struct bus_snapshot *old, *next;
+	unsigned int nr, at;
+	int err = 0;
+
+	lock_take(&bus->lock);
+	old = atomic_load(&bus->current);
+	nr = bus_snapshot_count(old);
+	for (at = old->first[region->space]; at < old->first[region->space + 1]; at++) {
+		if (range_overlaps(old->entries[at].range, region->range)) {
+			err = -EBUSY;
+			goto out;
+		}
+		if (old->entries[at].range.first > region->range.last)
+			break;
+	}
+	next = bus_snapshot_alloc(nr + 1);
+	if (!next) {
+		err = -ENOMEM;
+		goto out;
+	}
+	memcpy(next->entries, old->entries, at * sizeof(struct bus_entry));
+	next->entries[at] = (struct bus_entry){ region->range, region };
+	memcpy(next->entries + at + 1, old->entries + at, (nr - at) * sizeof(struct bus_entry));
+	for (unsigned int s = 0; s < 3; s++)
+		next->first[s] = old->first[s] + (s > (unsigned int)region->space);
+	region->next = bus->regions;
+	bus->regions = region;
+	bus_publish(bus, next);
+out:
+	lock_drop(&bus->lock);
+	return err;
+}
+
+void bus_region_remove(struct bus *bus, struct bus_region *region)
+{
+	struct bus_snapshot *old, *next;
+	unsigned int nr, at;
+
+	lock_take(&bus->lock);
+	old = atomic_load(&bus->current);
+	nr = bus_snapshot_count(old);
+	for (at = 0; at < nr && old->entries[at].region != region; at++)
+		;
+	BUG_ON(at == nr);
+	next = bus_snapshot_alloc(nr - 1);
+	/* A few bytes to forget a region: without them the machine could not be torn down. */
+	BUG_ON(!next);
+	memcpy(next->entries, old->entries, at * sizeof(struct bus_entry));
+	memcpy(next->entries + at, old->entries + at + 1, (nr - 1 - at) * sizeof(struct bus_entry));
+	for (unsigned int s = 0; s < 3; s++)
+		next->first[s] = old->first[s] - (s > (unsigned int)region->space);
+	for (struct bus_region **p = &bus->regions; *p; p = &(*p)->next) {
+		if (*p == region) {
+			*p = region->next;
+			break;
+		}
+	}
+	bus_publish(bus, next);
+	lock_drop(&bus->lock);
+}
+
+void bus_synchronize(struct bus *bus)
+{
+	uint64_t target = atomic_fetch_add(&bus->generation, 1) + 1;
+	uint64_t start = loop_now_ns();
+	const char *who = NULL;
+	bool said = false;
+
+	for (;;) {
+		uint64_t oldest;
+
+		lock_take(&bus->lock);
+		oldest = bus_oldest_reader(bus, &who);
+		bus_free_retired(bus, oldest);
+		lock_drop(&bus->lock);
+		if (oldest >= target)
+			return;
+		if (!said && loop_now_ns() - start > BUS_LATE_NS) {
+			log_warning(who, "is late to leave a register handler; still waiting");
+			said = true;
+		}
+		sched_yield();
+	}
+}
+
+void bus_reader_add(struct bus *bus, struct bus_reader *reader, const char *name)
+{
+	atomic_init(&reader->epoch, 0);
+	reader->name = name;
+	lock_take(&bus->lock);
+	reader->next = bus->readers;
+	bus->readers = reader;
+	lock_drop(&bus->lock);
+}
+
+void bus_reader_remove(struct bus *bus, struct bus_reader *reader)
+{
+	lock_take(&bus->lock);
+	BUG_ON(atomic_load(&reader->epoch));
+	for (struct bus_reader **p = &bus->readers; *p; p = &(*p)->next) {
+		if (*p == reader) {
+			*p = reader->next;
+			break;
+		}
+	}
+	lock_drop(&bus->lock);
+}
+
+static const struct bus_snapshot *bus_enter(struct bus *bus, struct bus_reader *reader)
+{
+	/*
+	 * The epoch is stored before the snapshot is loaded, both sequentially consistent: either
+	 * a writer sees this epoch and keeps the snapshot, or we load the snapshot it published.
+	 */
+	atomic_store(&reader->epoch, atomic_load(&bus->generation));
+	return atomic_load(&bus->current);
+}
+
+static void bus_leave(struct bus_reader *reader)
+{
+	atomic_store_explicit(&reader->epoch, 0, memory_order_release);
+}
+
+static bool bus_region_holds(const struct bus_region *r, uint64_t addr, unsigned int size)
+{
+	/* 3, 5, 6 and 7 bytes come from accesses that straddle a page; no register is so wide. */
+	return r && size - 1 <= r->range.last - addr && is_power_of_2(size);
+}
+
+static void bus_read_one(struct bus_region *r, uint64_t addr, void *data, unsigned int size)
+{
+	atomic_fetch_add_explicit(&r->nr_reads, 1, memory_order_relaxed);
+	le_store(data, size, r->ops->read(r->opaque, addr - r->range.first, size));
+}
+
+static void bus_write_one(struct bus_region *r, uint64_t addr, const void *data, unsigned int size)
+{
+	atomic_fetch_add_explicit(&r->nr_writes, 1, memory_order_relaxed);
+	r->ops->write(r->opaque, addr - r->range.first, size, le_load(data, size));
+}
+
+void bus_read(struct bus *bus, struct bus_reader *reader, enum bus_space space, uint64_t addr,
+	      void *data, unsigned int size)
+{
+	const struct bus_snapshot *s = bus_enter(bus, reader);
+	struct bus_region *r = bus_snapshot_find(s, space, addr);
+
+	if (likely(bus_region_holds(r, addr, size))) {
+		bus_read_one(r, addr, data, size);
+	} else {
+		uint8_t *bytes = data;
+
+		for (unsigned int i = 0; i < size; i++) {
+			r = bus_snapshot_find(s, space, addr + i);
+			bytes[i] = 0xff;
+			if (r)
+				bus_read_one(r, addr + i, &bytes[i], 1);
+		}
+	}
+	bus_leave(reader);
+}
+
+void bus_write(struct bus *bus, struct bus_reader *reader, enum bus_space space, uint64_t addr,
+	       const void *data, unsigned int size)
+{
+	const struct bus_snapshot *s = bus_enter(bus, reader);
+	struct bus_region *r = bus_snapshot_find(s, space, addr);
+
+	if (likely(bus_region_holds(r, addr, size))) {
+		bus_write_one(r, addr, data, size);
+	} else {
+		const uint8_t *bytes = data;
+
+		for (unsigned int i = 0; i < size; i++) {
+			r = bus_snapshot_find(s, space, addr + i);
+			if (r)
+				bus_write_one(r, addr + i, &bytes[i], 1);
+		}
+	}
+	bus_leave(reader);
+}
+
+void bus_walk(struct bus *bus, void (*fn)(void *opaque, const struct bus_region *region),
+	      void *opaque)
+{
+	lock_take(&bus->lock);
+	for (struct bus_region *r = bus->regions; r; r = r->next)
+		fn(opaque, r);
+	lock_drop(&bus->lock);
+}

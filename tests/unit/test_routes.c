@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Interrupt routes and memory slots against a fake KVM. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake/kvm.h"
+#include "machine/irq.h"
+#include "machine/slots.h"
+
+struct fixture {
+	struct fake_kvm kvm;
+	int kvm_fd, vm_fd;
+	struct irq_routes irq;
+	struct slots slots;
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	fake_kvm_init(&f.kvm);
+	f.kvm_fd = sys_open(&f.kvm.sys, SYS_KVM, NULL);
+	f.vm_fd = sys_ioctl_value(&f.kvm.sys, f.kvm_fd, KVM_CREATE_VM, 0);
+	assert_int_equal(irq_routes_init(&f.irq, &f.kvm.sys, f.vm_fd, FAKE_KVM_ROUTES), 0);
+	slots_init(&f.slots, &f.kvm.sys, f.vm_fd, 4);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	irq_routes_fini(&f->irq);
+	slots_fini(&f->slots);
+	sys_close(&f->kvm.sys, &f->vm_fd);
+	sys_close(&f->kvm.sys, &f->kvm_fd);
+	assert_int_equal(f->kvm.nr_fds, 0);
+	fake_kvm_fini(&f->kvm);
+	return 0;
+}
+
+static void changes_reach_the_kernel_only_at_a_commit_and_all_at_once(void **state)
+{
+	struct fixture *f = *state;
+	msi_route_t a, b;
+
+	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 8 }, &a), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 8 }, &b), 0);
+	assert_int_equal(a.gsi, IRQ_PINS);
+	assert_int_equal(b.gsi, IRQ_PINS + 1);
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
+	irq_msi_set(&f->irq, b, (struct msi_message){ 0x1fee01000, 0x42 });
+	irq_pin_set(&f->irq, 4, true, (struct msi_message){ 0xfee02000, 0x8043 });
+	assert_int_equal(f->kvm.nr_commits, 0);
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_commits, 1);
+	assert_int_equal(f->kvm.nr_routes, 3);
+	assert_int_equal(f->kvm.routes[0].gsi, 4);
+	assert_int_equal(f->kvm.routes[0].u.msi.data, 0x8043);
+	assert_int_equal(f->kvm.routes[2].u.msi.address_lo, 0xfee01000);
+	assert_int_equal(f->kvm.routes[2].u.msi.address_hi, 1);
+	/* Nothing changed: no call. */
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_commits, 1);
+	/* A freed route is gone from the next table, and its number is free. */
+	irq_msi_free(&f->irq, a);
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 2);
+	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 9 }, &a), 0);
+	assert_int_equal(a.gsi, IRQ_PINS);
+}
+
+static void a_refused_commit_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	irq_pin_set(&f->irq, 1, true, (struct msi_message){ 0xfee00000, 0x30 });
+	f->kvm.fail_at = f->kvm.nr_calls + 1;
+	assert_int_equal(irq_commit(&f->irq), f->kvm.fail_err);
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 1);
+}
+
+static void routes_run_out_with_an_error(void **state)
+{
+	struct fixture *f = *state;
+	msi_route_t r;
+
+	for (unsigned int i = IRQ_PINS; i < FAKE_KVM_ROUTES; i++)
+		assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), -ENOSPC);
+}
+
+static void an_eventfd_is_attached_and_detached_as_an_irqfd(void **state)
+{
+	struct fixture *f = *state;
+	msi_route_t r;
+
+	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), 0);
+	assert_int_equal(irq_msi_attach(&f->irq, r, 77), 0);
+	assert_int_equal(f->kvm.nr_irqfds, 1);
+	assert_int_equal(f->kvm.irqfds[0].fd, 77);
+	assert_int_equal(f->kvm.irqfds[0].gsi, r.gsi);
+	irq_msi_detach(&f->irq, r, 77);
+	assert_int_equal(f->kvm.nr_irqfds, 0);
+}
+
+static void overlapping_slots_are_refused_and_ids_reused(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t memory[3 * 4096] __attribute__((aligned(4096)));
+	struct direct_slot a = { .range = { 0x1000, 0x2fff }, .hva = memory };
+	struct direct_slot b = { .range = { 0x2000, 0x2fff }, .hva = memory };
+	struct direct_slot c = { .range = { 0x3000, 0x3fff }, .hva = memory, .readonly = true };
+
+	assert_int_equal(slots_add(&f->slots, &a), 0);
+	assert_int_equal(slots_add(&f->slots, &b), -EEXIST);
+	assert_int_equal(slots_add(&f->slots, &c), 0);
+	assert_int_equal(f->kvm.slots[a.id].memory_size, 0x2000);
+	assert_int_equal(f->kvm.slots[c.id].flags, KVM_MEM_READONLY);
+	slots_remove(&f->slots, &a);
+	assert_int_equal(f->kvm.slots[0].memory_size, 0);
+	assert_int_equal(slots_add(&f->slots, &b), 0);
+	assert_int_equal(b.id, 0);
+	slots_remove(&f->slots, &b);
+	slots_remove(&f->slots, &c);
+}
+
+static void slots_need_whole_pages_and_run_out_with_an_error(void **state)
+{
+	struct fixture *f = *state;
+	struct direct_slot odd = { .range = { 0x1000, 0x1ffe } };
+	struct direct_slot s[5];
+
+	assert_int_equal(slots_add(&f->slots, &odd), -EINVAL);
+	for (unsigned int i = 0; i < 5; i++) {
+		s[i] = (struct direct_slot){ .range = range_of(i * 0x1000, 0x1000) };
+		assert_int_equal(slots_add(&f->slots, &s[i]), i < 4 ? 0 : -ENOSPC);
+	}
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(changes_reach_the_kernel_only_at_a_commit_and_all_at_once),
+		CASE(a_refused_commit_is_tried_again),
+		CASE(routes_run_out_with_an_error),
+		CASE(an_eventfd_is_attached_and_detached_as_an_irqfd),
+		CASE(overlapping_slots_are_refused_and_ids_reused),
+		CASE(slots_need_whole_pages_and_run_out_with_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
