@@ -10,6 +10,7 @@
 #include "base/bug.h"
 #include "base/endian.h"
 #include "base/log.h"
+#include "base/trace.h"
 
 /* Waiting longer than this for a handler to return is worth a line that names the thread. */
 #define BUS_LATE_NS 2000000000ull
@@ -254,14 +255,19 @@ static bool bus_region_holds(const struct bus_region *r, uint64_t addr, unsigned
 
 static void bus_read_one(struct bus_region *r, uint64_t addr, void *data, unsigned int size)
 {
+	uint64_t v;
+
 	atomic_fetch_add_explicit(&r->nr_reads, 1, memory_order_relaxed);
-	le_store(data, size, r->ops->read(r->opaque, addr - r->range.first, size));
+	v = r->ops->read(r->opaque, addr - r->range.first, size);
+	le_store(data, size, v);
+	trace_bus_read(r->name, addr - r->range.first, size, v);
 }
 
 static void bus_write_one(struct bus_region *r, uint64_t addr, const void *data, unsigned int size)
 {
 	atomic_fetch_add_explicit(&r->nr_writes, 1, memory_order_relaxed);
 	r->ops->write(r->opaque, addr - r->range.first, size, le_load(data, size));
+	trace_bus_write(r->name, addr - r->range.first, size, le_load(data, size));
 }
 
 void bus_read(struct bus *bus, struct bus_reader *reader, enum bus_space space, uint64_t addr,

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/bug.h"
+#include "base/trace.h"
 
 /* More than this many routes no machine of ours needs; the table is rewritten at each commit. */
 #define IRQ_ROUTES_MAX 4096
@@ -152,6 +153,7 @@ int irq_commit(struct irq_routes *irq)
 	}
 	irq->table->nr = n;
 	err = sys_ioctl(irq->sys, irq->vm_fd, KVM_SET_GSI_ROUTING, irq->table);
+	trace_irq_commit(n, err);
 	if (!err) {
 		irq->dirty = false;
 		irq->nr_commits++;
