@@ -22,7 +22,7 @@
 #define LAYOUT_START_INFO	 0x6000ull /* PVH hvm_start_info, or Multiboot information */
 #define LAYOUT_BOOT_PARAMS	 0x7000ull /* Linux zero page */
 #define LAYOUT_PAGE_TABLES	 0x9000ull
-#define LAYOUT_PAGE_TABLES_PAGES 8
+#define LAYOUT_PAGE_TABLES_PAGES 10
 #define LAYOUT_BOOT_STACK	 0x1f000ull /* grows down; only a formality of entry states */
 #define LAYOUT_CMDLINE		 0x20000ull
 #define LAYOUT_CMDLINE_MAX	 0x10000ull /* with its NUL */
