@@ -21,13 +21,23 @@ struct pci_fabric_config {
 	struct range mmio32; /* window for 32-bit and small BARs */
 	struct range mmio64; /* window above RAM, inside the guest's physical address width */
 	struct range io;     /* I/O ports for BARs */
-	/* I/O APIC pins that INTA..INTD of the root bus swizzle onto. */
+	/*
+	 * I/O APIC pins that the root bus swizzles onto: INTx (0..3) of device d there is wired to
+	 * intx_pins[(d + x) % 4], as _PRT has to say.
+	 */
 	uint8_t intx_pins[4];
 };
 
+/*
+ * With host bridge 00.0, ECAM and ports 0xcf8..0xcff (of which 0xcf9 is the reset control register,
+ * as on every PC chipset: it asks the platform for a reset). 0 or -errno.
+ */
 int pci_fabric_create(struct platform *platform, const struct pci_fabric_config *config,
 		      struct pci_fabric **fabric);
-/* All functions detached but the fabric's own ports, which go with it. */
+/*
+ * All functions detached but the fabric's own ports, which go with it. Loop thread, no lock held:
+ * it waits for accesses that are still running.
+ */
 void pci_fabric_destroy(struct pci_fabric *fabric);
 const struct pci_fabric_config *pci_fabric_config(const struct pci_fabric *fabric);
 /* LOCK_FABRIC of this fabric. */
@@ -54,18 +64,21 @@ struct pci_port_config {
 };
 int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config *config,
 			 struct pci_bus **bus, struct diag *diag);
-/* The secondary bus of the port named id, or NULL. */
+/* The secondary bus of the port named id (the root bus for "root"), or NULL. */
 struct pci_bus *pci_fabric_find_bus(struct pci_fabric *fabric, const char *id);
 
 /*
- * Programs bus numbers, windows, BARs and interrupt lines, and switches decoding on (never bus
- * mastering). Largest first, 64-bit prefetchable BARs of any size and 64-bit BARs above 4 GiB.
- * -ENOSPC with diag filled when a window is too small.
+ * Programs bus numbers, windows, BARs and interrupt lines, and switches decoding on, but bus
+ * mastering only on ports, which pass on what functions behind them may do. Largest first.
+ * 64-bit BARs go above 4 GiB, except non-prefetchable ones behind a port, whose window for them is
+ * below (PCI-to-PCI Bridge 1.2, 3.2.5.8) until that is full. I/O BARs that find no room stay
+ * unassigned with a warning, since PCI Express devices work without; memory that finds none is
+ * -ENOSPC with diag filled.
  */
 int pci_fabric_assign(struct pci_fabric *fabric, struct diag *diag);
 /* Every function and port as at power-on. pci_fabric_assign() then runs again. */
 void pci_fabric_reset(struct pci_fabric *fabric);
-/* Calls fn for each function, parents first. */
+/* Calls fn for each function, parents first, under LOCK_FABRIC. */
 void pci_fabric_walk(struct pci_fabric *fabric, void (*fn)(void *opaque, struct pci_function *f),
 		     void *opaque);
 

@@ -9,6 +9,9 @@
 
 #include "base/bits.h"
 
+/* The indentation of fields says what they are fields of. */
+/* clang-format off */
+
 #define PCI_CONFIG_SIZE 256
 #define PCIE_CONFIG_SIZE 4096
 
@@ -63,12 +66,16 @@
 #define PCI_PREFETCH_BASE 0x24
 #define PCI_PREFETCH_LIMIT 0x26
 #define   PCI_PREFETCH_64 1
+#define   PCI_MEMORY_WINDOW_MASK GENMASK(15, 4) /* address bits 31..20 */
+#define   PCI_IO_WINDOW_MASK GENMASK(7, 4) /* address bits 15..12 */
 #define PCI_PREFETCH_BASE_HI 0x28
 #define PCI_PREFETCH_LIMIT_HI 0x2c
 #define PCI_IO_BASE_HI 0x30
 #define PCI_IO_LIMIT_HI 0x32
 #define PCI_BRIDGE_ROM 0x38
 #define PCI_BRIDGE_CONTROL 0x3e
+#define   PCI_BRIDGE_PARITY BIT(0)
+#define   PCI_BRIDGE_SERR BIT(1)
 #define   PCI_BRIDGE_BUS_RESET BIT(6)
 
 /* Capability ids */
@@ -83,7 +90,12 @@
 #define PCI_CAP_EA 0x14
 
 /* Power management */
+#define PCI_PM_CAP_LEN 8
 #define PCI_PM_CAPS 0x02
+#define   PCI_PM_CAPS_VERSION_3 3
+#define   PCI_PM_CAPS_PME_D0 BIT(11)
+#define   PCI_PM_CAPS_PME_D3HOT BIT(14)
+#define   PCI_PM_CAPS_PME_D3COLD BIT(15)
 #define PCI_PM_CONTROL 0x04
 #define   PCI_PM_STATE GENMASK(1, 0)
 #define   PCI_PM_NO_SOFT_RESET BIT(3)
@@ -140,18 +152,47 @@
 #define   PCI_EXP_DEVCAP_RBER BIT(15)
 #define   PCI_EXP_DEVCAP_FLR BIT(28)
 #define PCI_EXP_DEVCTL 0x08
+#define   PCI_EXP_DEVCTL_ERRORS GENMASK(3, 0)
+#define   PCI_EXP_DEVCTL_RELAXED BIT(4)
+#define   PCI_EXP_DEVCTL_PAYLOAD GENMASK(7, 5)
+#define   PCI_EXP_DEVCTL_NO_SNOOP BIT(11)
+#define   PCI_EXP_DEVCTL_READ GENMASK(14, 12)
 #define   PCI_EXP_DEVCTL_FLR BIT(15)
 #define PCI_EXP_DEVSTA 0x0a
 #define   PCI_EXP_DEVSTA_PENDING BIT(5)
+#define   PCI_EXP_DEVSTA_ERRORS GENMASK(3, 0)
 #define PCI_EXP_LNKCAP 0x0c
+#define   PCI_EXP_LNK_SPEED GENMASK(3, 0) /* also of LNKSTA, LNKCTL2 */
+#define     PCI_EXP_LNK_16GT 4
+#define   PCI_EXP_LNK_WIDTH GENMASK(9, 4) /* also of LNKSTA */
+#define   PCI_EXP_LNKCAP_ACTIVE BIT(20)
+#define   PCI_EXP_LNKCAP_ASPM_OPTIONAL BIT(22)
+#define   PCI_EXP_LNKCAP_PORT GENMASK(31, 24)
 #define PCI_EXP_LNKCTL 0x10
+#define   PCI_EXP_LNKCTL_ASPM GENMASK(1, 0)
+#define   PCI_EXP_LNKCTL_RCB BIT(3)
+#define   PCI_EXP_LNKCTL_DISABLE BIT(4)
+#define   PCI_EXP_LNKCTL_COMMON_CLOCK BIT(6)
+#define   PCI_EXP_LNKCTL_EXT_SYNC BIT(7)
 #define PCI_EXP_LNKSTA 0x12
+#define   PCI_EXP_LNKSTA_SLOT_CLOCK BIT(12)
+#define   PCI_EXP_LNKSTA_ACTIVE BIT(13)
 #define PCI_EXP_SLTCAP 0x14
+#define   PCI_EXP_SLTCAP_NUMBER GENMASK(31, 19)
 #define PCI_EXP_SLTCTL 0x18
+#define   PCI_EXP_SLTCTL_LINK_ENABLE BIT(12)
 #define PCI_EXP_SLTSTA 0x1a
+#define   PCI_EXP_SLTSTA_PRESENCE_CHANGED BIT(3)
+#define   PCI_EXP_SLTSTA_PRESENT BIT(6)
+#define   PCI_EXP_SLTSTA_LINK_CHANGED BIT(8)
 #define PCI_EXP_RTCTL 0x1c
+#define   PCI_EXP_RTCTL_ERRORS GENMASK(2, 0)
+#define   PCI_EXP_RTCTL_PME BIT(3)
+#define   PCI_EXP_RTCTL_CRS BIT(4)
 #define PCI_EXP_RTCAP 0x1e
+#define   PCI_EXP_RTCAP_CRS BIT(0)
 #define PCI_EXP_RTSTA 0x20
+#define   PCI_EXP_RTSTA_PME BIT(16)
 #define PCI_EXP_DEVCAP2 0x24
 #define PCI_EXP_DEVCTL2 0x28
 #define PCI_EXP_LNKCAP2 0x2c

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of this room share: the tree of buses, and the steps of a config write that
+ * belong to different nouns. Everything here runs under LOCK_FABRIC unless said otherwise.
+ *
+ * The tree is the one that was built with pci_function_attach(); the guest's bus numbers only
+ * decide how a config access finds its way through it. So walks are bounded by what exists,
+ * whatever the guest writes.
+ */
+#ifndef AIRLOCK_PCI_BUS_H
+#define AIRLOCK_PCI_BUS_H
+
+#include "pci/fabric.h"
+#include "pci/msix.h"
+
+#define PCI_BUS_FUNCTIONS 256
+#define PCI_BUS_DEVICES	  32
+#define PCI_FUNCTIONS	  8
+#define PCI_BUSES	  256
+#define PCI_PINS	  4
+#define PORT_ID_MAX	  32
+#define PORT_WINDOW_ALIGN MIB(1)
+#define PORT_IO_ALIGN	  KIB(4)
+
+struct pci_port;
+
+struct pci_bus {
+	struct pci_fabric *fabric;
+	struct pci_function *bridge; /* NULL: the root bus */
+	struct pci_function *functions[PCI_BUS_FUNCTIONS];
+};
+
+struct pci_fabric {
+	struct platform *platform;
+	struct pci_fabric_config config;
+	struct lock lock; /* LOCK_FABRIC: everything below */
+	struct pci_bus root;
+	struct pci_function host_bridge;
+	struct pci_port *ports;		    /* in order of creation */
+	unsigned int nr_blocked;	    /* BARs that wait for room */
+	uint64_t irq_shares[UINT8_MAX + 1]; /* in use, per I/O APIC pin */
+	struct bus_region ecam, legacy;
+	uint32_t config_address; /* 0xcf8 */
+	uint8_t reset_control;	 /* 0xcf9 */
+};
+
+/* bar.c: takes off the platform what should not decode, or not there; whether anything was. */
+bool pci_bars_withdraw(struct pci_function *fn);
+/* Puts on the platform what should decode and does not yet. */
+void pci_bars_place(struct pci_function *fn);
+/* Whether a write of [offset, offset + size) can move or switch a BAR of the function. */
+bool pci_bars_touched(const struct pci_function *fn, uint16_t offset, unsigned int size);
+/* After BARs went away: those which the platform refused may fit now. */
+void pci_bars_retry(struct pci_fabric *fabric);
+
+/* function.c: requester id and right to master, here and behind. */
+void pci_function_refresh(struct pci_function *fn);
+/* The command register or MSI changed: INTx is driven or held back accordingly. */
+void pci_function_intx_update(struct pci_function *fn);
+void pci_function_intx_update_locked(struct pci_function *fn); /* irq_lock held */
+/* Powered up: answers more than config accesses. */
+bool pci_function_in_d0(const struct pci_function *fn);
+uint16_t pci_command(const struct pci_function *fn);
+
+/* Config bytes [offset, offset + size) and a register of `len` bytes at `reg` overlap. */
+static inline bool pci_touches(uint16_t offset, unsigned int size, unsigned int reg,
+			       unsigned int len)
+{
+	return offset < reg + len && reg < offset + size;
+}
+
+/* msix.c, msi.c: a config write reached the capability; power-on state. */
+bool pci_msix_touched(const struct pci_function *fn, uint16_t offset, unsigned int size);
+void pci_msix_config_written(struct pci_function *fn);
+void pci_msix_reset(struct pci_function *fn);
+void pci_msi_config_written(struct pci_function *fn);
+void pci_msi_reset(struct pci_function *fn);
+bool pci_msi_touched(const struct pci_function *fn, uint16_t offset, unsigned int size);
+/* Pending bits as one byte of config space, if `offset` is one of theirs. */
+bool pci_msi_pending_byte(const struct pci_function *fn, uint16_t offset, uint8_t *value);
+
+/* port.c */
+void pci_ports_destroy(struct pci_fabric *fabric);
+const struct pci_port_config *pci_port_config(const struct pci_port *port);
+/* The port a function is, or NULL. */
+struct pci_port *pci_port_of(struct pci_function *fn);
+/* Something came to or went from the bus behind the bridge. */
+void pci_port_presence(struct pci_function *bridge);
+/* The bridge passes config accesses down: powered, and not holding what is behind in reset. */
+bool pci_bridge_passes_config(const struct pci_function *bridge);
+/* All of the range goes through to the secondary bus. */
+bool pci_bridge_forwards(const struct pci_function *bridge, bool io, struct range range);
+
+#endif
