@@ -15,6 +15,7 @@
 /* Waiting longer than this for a handler to return is worth a line that names the thread. */
 #define BUS_LATE_NS 2000000000ull
 
+/* range is the region's when it was added: its owner may move it on while readers still look. */
 struct bus_entry {
 	struct range range;
 	struct bus_region *region;
@@ -33,8 +34,8 @@ static struct bus_snapshot *bus_snapshot_alloc(unsigned int nr)
 	return calloc(1, sizeof(struct bus_snapshot) + nr * sizeof(struct bus_entry));
 }
 
-static struct bus_region *bus_snapshot_find(const struct bus_snapshot *s, enum bus_space space,
-					    uint64_t addr)
+static const struct bus_entry *bus_snapshot_find(const struct bus_snapshot *s, enum bus_space space,
+						 uint64_t addr)
 {
 	unsigned int low = s->first[space], high = s->first[space + 1];
 
@@ -47,7 +48,7 @@ static struct bus_region *bus_snapshot_find(const struct bus_snapshot *s, enum b
 			high = mid;
 	}
 	if (low < s->first[space + 1] && s->entries[low].range.first <= addr)
-		return s->entries[low].region;
+		return &s->entries[low];
 	return NULL;
 }
 
@@ -247,45 +248,50 @@ static void bus_leave(struct bus_reader *reader)
 	atomic_store_explicit(&reader->epoch, 0, memory_order_release);
 }
 
-static bool bus_region_holds(const struct bus_region *r, uint64_t addr, unsigned int size)
+static bool bus_entry_holds(const struct bus_entry *e, uint64_t addr, unsigned int size)
 {
 	/* 3, 5, 6 and 7 bytes come from accesses that straddle a page; no register is so wide. */
-	return r && size - 1 <= r->range.last - addr && is_power_of_2(size);
+	return e && size - 1 <= e->range.last - addr && is_power_of_2(size);
 }
 
-static void bus_read_one(struct bus_region *r, uint64_t addr, void *data, unsigned int size)
+static void bus_read_one(const struct bus_entry *e, uint64_t addr, void *data, unsigned int size)
 {
-	uint64_t v;
+	struct bus_region *r = e->region;
+	uint64_t offset = addr - e->range.first, v;
 
 	atomic_fetch_add_explicit(&r->nr_reads, 1, memory_order_relaxed);
-	v = r->ops->read(r->opaque, addr - r->range.first, size);
+	v = r->ops->read(r->opaque, offset, size);
 	le_store(data, size, v);
-	trace_bus_read(r->name, addr - r->range.first, size, v);
+	trace_bus_read(r->name, offset, size, v);
 }
 
-static void bus_write_one(struct bus_region *r, uint64_t addr, const void *data, unsigned int size)
+static void bus_write_one(const struct bus_entry *e, uint64_t addr, const void *data,
+			  unsigned int size)
 {
+	struct bus_region *r = e->region;
+	uint64_t offset = addr - e->range.first;
+
 	atomic_fetch_add_explicit(&r->nr_writes, 1, memory_order_relaxed);
-	r->ops->write(r->opaque, addr - r->range.first, size, le_load(data, size));
-	trace_bus_write(r->name, addr - r->range.first, size, le_load(data, size));
+	r->ops->write(r->opaque, offset, size, le_load(data, size));
+	trace_bus_write(r->name, offset, size, le_load(data, size));
 }
 
 void bus_read(struct bus *bus, struct bus_reader *reader, enum bus_space space, uint64_t addr,
 	      void *data, unsigned int size)
 {
 	const struct bus_snapshot *s = bus_enter(bus, reader);
-	struct bus_region *r = bus_snapshot_find(s, space, addr);
+	const struct bus_entry *e = bus_snapshot_find(s, space, addr);
 
-	if (likely(bus_region_holds(r, addr, size))) {
-		bus_read_one(r, addr, data, size);
+	if (likely(bus_entry_holds(e, addr, size))) {
+		bus_read_one(e, addr, data, size);
 	} else {
 		uint8_t *bytes = data;
 
 		for (unsigned int i = 0; i < size; i++) {
-			r = bus_snapshot_find(s, space, addr + i);
+			e = bus_snapshot_find(s, space, addr + i);
 			bytes[i] = 0xff;
-			if (r)
-				bus_read_one(r, addr + i, &bytes[i], 1);
+			if (e)
+				bus_read_one(e, addr + i, &bytes[i], 1);
 		}
 	}
 	bus_leave(reader);
@@ -295,17 +301,17 @@ void bus_write(struct bus *bus, struct bus_reader *reader, enum bus_space space,
 	       const void *data, unsigned int size)
 {
 	const struct bus_snapshot *s = bus_enter(bus, reader);
-	struct bus_region *r = bus_snapshot_find(s, space, addr);
+	const struct bus_entry *e = bus_snapshot_find(s, space, addr);
 
-	if (likely(bus_region_holds(r, addr, size))) {
-		bus_write_one(r, addr, data, size);
+	if (likely(bus_entry_holds(e, addr, size))) {
+		bus_write_one(e, addr, data, size);
 	} else {
 		const uint8_t *bytes = data;
 
 		for (unsigned int i = 0; i < size; i++) {
-			r = bus_snapshot_find(s, space, addr + i);
-			if (r)
-				bus_write_one(r, addr + i, &bytes[i], 1);
+			e = bus_snapshot_find(s, space, addr + i);
+			if (e)
+				bus_write_one(e, addr + i, &bytes[i], 1);
 		}
 	}
 	bus_leave(reader);

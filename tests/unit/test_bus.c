@@ -187,6 +187,41 @@ static void many_regions_are_found_in_any_order_of_arrival(void **state)
 	}
 }
 
+struct mover {
+	struct fixture *f;
+	struct port port;
+	uint64_t farthest;
+};
+
+static uint64_t mover_read(void *opaque, uint64_t offset, unsigned int size)
+{
+	struct mover *m = opaque;
+
+	m->farthest = max_u64(m->farthest, offset);
+	bus_region_remove(&m->f->bus, &m->port.region);
+	m->port.region.range = range_of(0x9000, 0x10);
+	assert_int_equal(bus_region_add(&m->f->bus, &m->port.region), 0);
+	return 0;
+}
+
+/* As when one vCPU moves a BAR while another is on its way into it. */
+static void a_region_that_moves_during_an_access_is_reached_by_its_old_offsets(void **state)
+{
+	static const struct bus_region_ops ops = { mover_read, port_write };
+	struct fixture *f = *state;
+	struct mover m = { .f = f };
+	uint8_t bytes[3];
+
+	port_init(&m.port, BUS_MMIO, 0x1000, 0x10);
+	m.port.region.ops = &ops;
+	m.port.region.opaque = &m;
+	assert_int_equal(bus_region_add(&f->bus, &m.port.region), 0);
+	/* Three bytes are taken apart: the first handler call moves the region under the rest. */
+	bus_read(&f->bus, &f->reader, BUS_MMIO, 0x1004, bytes, sizeof(bytes));
+	assert_int_equal(m.farthest, 6);
+	bus_region_remove(&f->bus, &m.port.region);
+}
+
 struct race {
 	struct fixture *f;
 	struct port *port;
@@ -239,6 +274,7 @@ int main(void)
 		CASE(an_access_at_the_end_of_the_address_space_does_not_wrap),
 		CASE(overlapping_regions_are_refused),
 		CASE(many_regions_are_found_in_any_order_of_arrival),
+		CASE(a_region_that_moves_during_an_access_is_reached_by_its_old_offsets),
 		CASE(no_handler_runs_after_remove_and_synchronize),
 	};
 
