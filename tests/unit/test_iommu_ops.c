@@ -519,7 +519,6 @@ static void no_stale_use_survives_an_invalidation(void **state)
 	struct fixture *f = *state;
 	struct race race = { .f = f };
 	struct racer racers[2] = { { .race = &race }, { .race = &race } };
-	struct timespec now, end;
 	uint64_t rounds = 0, stale = 0;
 
 	atomic_store(&f->flat.dawdle, true);
@@ -528,8 +527,6 @@ static void no_stale_use_survives_an_invalidation(void **state)
 		assert_int_equal(pthread_create(&racers[i].thread, NULL, race_device, &racers[i]),
 				 0);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += 1;
 	do {
 		unsigned int page = (unsigned int)(rounds % RACE_PAGES);
 		unsigned int at = (unsigned int)(rounds % FRAMES);
@@ -546,9 +543,8 @@ static void no_stale_use_survives_an_invalidation(void **state)
 		dawdle((unsigned int)rounds % 700);
 		stale += *(volatile uint64_t *)frame != ~0ull;
 		rounds++;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec ||
-		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+		/* Until enough has happened, however busy the machine is. */
+	} while (rounds < 5000 || atomic_load(&race.nr_writes) < 2000);
 	atomic_store(&race.stop, true);
 	for (unsigned int i = 0; i < 2; i++) {
 		pthread_join(racers[i].thread, NULL);
@@ -558,8 +554,6 @@ static void no_stale_use_survives_an_invalidation(void **state)
 		      (unsigned long long)rounds, (unsigned long long)atomic_load(&race.nr_writes),
 		      (unsigned long long)stale);
 	assert_int_equal(stale, 0);
-	assert_true(rounds > 100);
-	assert_true(atomic_load(&race.nr_writes) > 100);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
