@@ -37,6 +37,7 @@ struct acpi_config {
 	bool serial; /* COM1 is there */
 	bool rtc;    /* CMOS RTC is there */
 	bool pvpanic;
+	bool pit; /* an 8254 drives LAYOUT_IRQ_PIT */
 	unsigned int nr_extra;
 	struct acpi_table extra[ACPI_EXTRA_MAX];
 };

@@ -70,6 +70,7 @@
 
 /* I/O APIC pins (= global system interrupts). */
 #define LAYOUT_IOAPIC_PINS 24
+#define LAYOUT_IRQ_PIT	   2 /* ISA interrupt 0, as everywhere since the first I/O APIC */
 #define LAYOUT_IRQ_COM1	   4
 #define LAYOUT_IRQ_RTC	   8
 #define LAYOUT_IRQ_SCI	   9  /* level, active high */
