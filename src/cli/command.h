@@ -36,5 +36,6 @@ int cli_help(const struct cli_command *command);
 
 /* One per command, defined in src/cli/NAME.c. */
 extern const struct cli_command cli_devices;
+extern const struct cli_command cli_topology;
 
 #endif

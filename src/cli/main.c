@@ -10,6 +10,7 @@
 /* In the order `airlock --help` shows them. */
 static const struct cli_command *const commands[] = {
 	&cli_devices,
+	&cli_topology,
 };
 
 static const struct cli_command *command_find(const char *name)

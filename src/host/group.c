@@ -170,10 +170,8 @@ void host_group_fini(struct host_group *group)
 	memset(group, 0, sizeof(*group));
 }
 
-bool host_group_member_blocks(const struct host_group_member *member)
+bool host_group_driver_blocks(const char *driver)
 {
-	const char *driver = member->driver;
-
 	return *driver && !host_driver_is_vfio(driver) && strcmp(driver, "pci-stub") &&
 	       strcmp(driver, "pcieport") && strncmp(driver, "vfio-", 5);
 }
@@ -185,7 +183,7 @@ int host_group_viable(const struct host_group *group, struct diag *diag)
 	for (size_t i = 0; i < group->nr_members; i++) {
 		const struct host_group_member *member = &group->member[i];
 
-		if (!host_group_member_blocks(member))
+		if (!host_group_driver_blocks(member->driver))
 			continue;
 		snprintf(object, sizeof(object), "IOMMU group %d", group->id);
 		diag_set(diag, -EBUSY, object,

@@ -55,8 +55,8 @@ void host_group_fini(struct host_group *group);
  */
 int host_group_viable(const struct host_group *group, struct diag *diag);
 
-/* True when this member alone would make the group not viable. */
-bool host_group_member_blocks(const struct host_group_member *member);
+/* True when a member bound to this driver ("" for none) alone makes its group not viable. */
+bool host_group_driver_blocks(const char *driver);
 
 /* The first region of this kind that overlaps `r`; NULL when there is none. */
 const struct host_reserved *host_group_reserved_find(const struct host_group *group,

@@ -235,20 +235,35 @@ static void function_read_group(struct sys *sys, struct function_path *path,
 		out->group = (int)v;
 }
 
-/* The real folder's path ends in .../PARENT/SELF; on a root bus PARENT is "pci0000:00". */
+/*
+ * The real folder's path says what is above a function: .../PARENT/SELF; on a root bus PARENT is
+ * "pci0000:00". Where a function carries a segment of its own (Intel VMD), that function stands
+ * before the root bus: .../0000:00:0e.0/pci10000:e0/10000:e0:06.0.
+ */
 static void function_read_parent(struct sys *sys, struct host_function *out)
 {
-	char path[128], target[512], *last;
+	char path[128], target[512], *word, *save;
+	struct pci_address last = { 0 }, next;
+	bool has_last = false;
 
 	snprintf(path, sizeof(path), PATH_DEVICES "%s", out->name);
 	if (sys->ops->read_link(sys, SYS_TREE_SYS, path, target, sizeof(target)) < 0)
 		return;
-	last = strrchr(target, '/');
-	if (!last)
-		return;
-	*last = '\0';
-	last = strrchr(target, '/');
-	out->has_parent = last && !pci_address_parse_full(last + 1, &out->parent);
+	for (word = strtok_r(target, "/", &save); word; word = strtok_r(NULL, "/", &save)) {
+		if (!strncmp(word, "pci", 3)) {
+			out->has_owner = has_last;
+			out->owner = last;
+			has_last = false;
+		} else if (!pci_address_parse_full(word, &next)) {
+			out->has_parent = has_last;
+			out->parent = last;
+			has_last = true;
+			last = next;
+		}
+	}
+	/* The last word is the function itself, or the path is not what it seems. */
+	if (!has_last || !pci_address_equal(last, out->address))
+		out->has_parent = out->has_owner = false;
 }
 
 int host_function_read(struct sys *sys, struct pci_address address, struct host_function *out,

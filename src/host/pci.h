@@ -49,6 +49,8 @@ struct host_function {
 	struct pci_address physfn; /* where is_vf */
 	bool has_parent;	   /* false on a root bus */
 	struct pci_address parent; /* the bridge whose secondary side it is on */
+	bool has_owner;		   /* its whole segment hangs off another function (Intel VMD), */
+	struct pci_address owner;  /* which does DMA in its name */
 	uint16_t sriov_total, sriov_vfs;
 
 	/*
