@@ -577,7 +577,7 @@ int serial_create(struct platform *platform, const struct serial_config *config,
 	if (!s)
 		return -ENOMEM;
 	s->dev.ops = &serial_device_ops;
-	snprintf(s->dev.name, sizeof(s->dev.name), "%s", config->name);
+	snprintf(s->dev.name, sizeof(s->dev.name), "%s", config->name ? config->name : "serial0");
 	s->platform = platform;
 	s->pin = config->pin;
 	s->backend = config->backend;

@@ -17,7 +17,7 @@
 #define SERIAL_PORTS 8 /* length of its range of ports */
 
 struct serial_config {
-	const char *name; /* "serial0"; copied */
+	const char *name; /* copied; NULL: "serial0" */
 	uint16_t port;	  /* 0x3f8 for COM1 */
 	unsigned int pin; /* of the I/O APIC; share 0 */
 	/* Where characters go and come from; borrowed, outlives the device. NULL: nowhere. */
