@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What every lab command shares: words for the person, exit statuses, folders, names.
 
 # A command's own status passes through. These tell the lab's own troubles from it.

@@ -55,6 +55,7 @@ fetch_kernel() {
 	[[ -e $dir/vmlinuz ]] && return
 	type apt-get apt-cache dpkg-deb >/dev/null 2>&1 || die "no apt here, and the lab's kernels are Debian packages"
 	mkdir -p "$lab_cache"
+	rm -rf "$lab_cache"/fetch.* # left by one that was interrupted
 	tmp=$(mktemp -d "$lab_cache/fetch.XXXXXX")
 	say "fetching the $1 kernel ($2) into $lab_cache"
 	package=$(fetch_download "$2" "$tmp") ||
@@ -62,7 +63,8 @@ fetch_kernel() {
 		die "cannot download $2: no network, or apt's sources have no such package"
 	say "unpacking $package"
 	for leave in "${fetch_leave_out[@]}"; do exclude+=("--exclude=./lib/modules/*/kernel/$leave"); done
-	dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -x -C "$tmp" "${exclude[@]}" ./boot ./lib
+	dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -x -C "$tmp" "${exclude[@]}" ./boot ./lib ||
+		die "cannot unpack $package into $lab_cache"
 	rm "$tmp"/*.deb
 	mv "$tmp"/boot/vmlinuz-* "$tmp/vmlinuz"
 	fetch_unpack_kernel "$tmp/vmlinuz" "$tmp/vmlinux" || rm -f "$tmp/vmlinux.new"

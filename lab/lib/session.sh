@@ -2,8 +2,10 @@
 # shellcheck shell=bash
 # One L1: started, given commands, stopped.
 
-session_boot_limit=90 # seconds, for a machine that is busy with other things
-session_quiet=20      # seconds without output after which L1 is asked whether it lives
+# Seconds: for L1 to boot on a busy machine; without output until L1 is asked whether it lives, and
+# again for its answer.
+session_boot_limit=90
+session_patience=${AIRLOCK_LAB_PATIENCE:-20}
 
 # Settings which the commands' options change.
 session_qemu=${AIRLOCK_LAB_QEMU:-qemu-system-x86_64}
@@ -89,7 +91,7 @@ session_await_boot() {
 	local began=$EPOCHREALTIME deadline=$((SECONDS + session_boot_limit))
 	until [[ -e $lab_box/ready ]]; do
 		lab_nap 0.1
-		if [[ ! -d /proc/$(cat "$lab_state/qemu.pid") ]]; then
+		if ! lab_alive; then
 			tail -n 20 "$lab_state/qemu.log" "$lab_state/l1.log" >&2
 			grep -q '^l1: ' "$lab_state/l1.log" && die "L1 gave up"
 			[[ -s $lab_state/l1.log ]] && hung "L1 died while booting"
@@ -111,14 +113,12 @@ session_kernel_name() {
 session_stop() {
 	local pid n
 	pid=$(cat "$lab_state/qemu.pid" 2>/dev/null) || return 0
-	if lab_alive; then
-		kill "$pid" 2>/dev/null
-		for ((n = 0; n < 50; n++)); do
-			[[ -d /proc/$pid ]] || break
-			lab_nap 0.1
-		done
-		[[ ! -d /proc/$pid ]] || kill -KILL "$pid" 2>/dev/null
-	fi
+	for ((n = 0; n < 50; n++)); do
+		lab_alive || break
+		[[ $n -gt 0 ]] || kill "$pid"
+		lab_nap 0.1
+	done
+	! lab_alive || kill -KILL "$pid"
 	rm -f "$lab_state"/*.img "$lab_state/qemu.pid"
 }
 
@@ -135,11 +135,11 @@ session_end() {
 
 session_ring() { printf '%s\n' "$*" 1<>"$lab_state/bell.in"; }
 
-# Does L1 still answer? Twenty seconds is far beyond what a merely busy one takes.
+# Does L1 still answer? A merely busy one does, within a second or two.
 session_answers() {
 	local n id=$$.$SECONDS
 	session_ring ping "$id"
-	for ((n = 0; n < 200; n++)); do
+	for ((n = 0; n < session_patience * 10; n++)); do
 		[[ ! -e $lab_box/pong.$id ]] || return 0
 		lab_alive || return 1
 		lab_nap 0.1
@@ -149,13 +149,47 @@ session_answers() {
 
 # Run a command in L1 with its output streamed, return its status.
 session_exec() {
-	local id dir began=$SECONDS stalls word status size=0 last heard=$SECONDS killed="" marker tails=()
+	local dir lock stalls status tails=() marker
 	lab_alive || die "lab '$lab_name' is not up (lab/up)"
-	exec {exec_lock}>"$lab_state/exec.lock"
-	flock "$exec_lock" # one command after another
-	began=$SECONDS heard=$SECONDS
-	id=$(date +%s%N)
-	dir=$lab_box/$id
+	exec {lock}>"$lab_state/exec.lock"
+	flock "$lock" # one command after another
+	dir=$lab_box/$(date +%s%N)
+	stalls=$(lab_stall_lines | wc -l)
+	session_post "$dir" "$@"
+
+	# What tail watches, to know when all is written. Nothing started here may outlive us with the lock.
+	setpriv --pdeathsig KILL sleep infinity {lock}>&- &
+	marker=$!
+	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stdout" {lock}>&- &
+	tails=($!)
+	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stderr" >&2 {lock}>&- &
+	tails+=($!)
+	trap 'session_ring kill; kill $marker; exit 130' INT TERM HUP
+	session_ring run "${dir##*/}"
+	session_watch "$dir"
+	status=$?
+	trap - INT TERM HUP
+	kill $marker
+	wait "${tails[@]}" 2>/dev/null
+	exec {lock}>&-
+
+	case $status in
+	0) status=$(<"$dir/status") ;;
+	"$LAB_TIMEOUT") say "TIMEOUT: killed after $session_timeout s: $*" ;;
+	*) hung "$session_trouble; last words: $(tail -qn 1 "$lab_state/l1.log" "$lab_state/qemu.log" 2>/dev/null)" ;;
+	esac
+	if [[ $(lab_stall_lines | wc -l) -gt $stalls ]]; then
+		lab_stall_lines | tail -n 3 >&2
+		[[ $status == 0 ]] || hung "L1 stalled during the command, which then returned $status"
+		say "L1 stalled during the command, which ended well all the same"
+	fi
+	return "$status"
+}
+
+# Put a command into the mailbox.
+session_post() { # DIR COMMAND…
+	local dir=$1 word
+	shift
 	mkdir "$dir"
 	touch "$dir/stdout" "$dir/stderr"
 	{
@@ -164,46 +198,28 @@ session_exec() {
 		for word; do shell_quote "$word"; done
 		echo
 	} >"$dir/command"
-	stalls=$(lab_stall_lines | wc -l)
+}
 
-	sleep infinity &
-	marker=$!
-	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stdout" &
-	tails=($!)
-	tail -c +1 -s 0.05 --pid=$marker -f "$dir/stderr" >&2 &
-	tails+=($!)
-	# shellcheck disable=SC2064 # the id is this command's
-	trap "session_ring kill $id; kill $marker; exit 130" INT TERM HUP
-
-	session_ring run "$id"
+# Wait for a command's status: 0 it has one, LAB_TIMEOUT it was killed, LAB_HUNG it never will
+# ($session_trouble says why).
+session_watch() { # DIR
+	local dir=$1 began=$SECONDS heard=$SECONDS size='' last killed=''
 	until [[ -e $dir/status ]]; do
 		lab_nap 0.03
-		lab_alive || { kill $marker; wait "${tails[@]}"; hung "L1's QEMU died: $(tail -n 3 "$lab_state/qemu.log")"; }
-		last=$(stat -c %s "$dir/stdout" "$dir/stderr" | tr '\n' +)
+		lab_alive || { session_trouble="L1's QEMU died" && return "$LAB_HUNG"; }
+		last=$(stat -c %s "$dir/stdout" "$dir/stderr")
 		[[ $last == "$size" ]] || { size=$last heard=$SECONDS; }
 		if [[ $session_timeout && ! $killed && $((SECONDS - began)) -ge $session_timeout ]]; then
-			killed=yes
-			session_ring kill "$id"
+			killed=$SECONDS
+			session_ring kill
 		fi
-		if [[ $((SECONDS - heard)) -ge $session_quiet ]]; then
-			session_answers || [[ -e $dir/status ]] || { kill $marker; hung "L1 does not answer: $(lab_stall_lines | tail -n 1)"; }
+		if [[ $((SECONDS - heard)) -ge $session_patience ]]; then
+			session_answers || [[ -e $dir/status ]] || { session_trouble="L1 does not answer" && return "$LAB_HUNG"; }
 			heard=$SECONDS
 		fi
+		if [[ $killed && $((SECONDS - killed)) -ge $((2 * session_patience)) ]]; then
+			session_trouble="the command cannot be killed" && return "$LAB_HUNG"
+		fi
 	done
-	kill $marker
-	wait "${tails[@]}" 2>/dev/null
-	trap - INT TERM HUP
-	exec {exec_lock}>&-
-
-	status=$(<"$dir/status")
-	if [[ $(lab_stall_lines | wc -l) -gt $stalls ]]; then
-		lab_stall_lines | tail -n 3 >&2
-		[[ $status == 0 && ! $killed ]] || hung "L1 stalled during the command (its status: ${killed:+timeout, }$status)"
-		say "L1 stalled during the command, which ended well all the same"
-	fi
-	[[ ! $killed ]] || {
-		say "TIMEOUT: killed after $session_timeout s: $*"
-		return "$LAB_TIMEOUT"
-	}
-	return "$status"
+	[[ ! $killed ]] || return "$LAB_TIMEOUT"
 }
