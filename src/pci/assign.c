@@ -318,8 +318,9 @@ static void assign_clear(struct pci_bus *bus)
 		}
 		if (!fn->secondary)
 			continue;
+		/* Closed, as at power-on. */
 		for (unsigned int w = 0; w < NR_WINDOWS; w++)
-			window_program(fn, w, UINT64_MAX, 0);
+			window_program(fn, w, UINT32_MAX, 0);
 		assign_clear(fn->secondary);
 	}
 }

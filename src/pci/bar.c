@@ -215,6 +215,11 @@ static void bar_withdraw(struct pci_function *fn, unsigned int index)
 		fn->ops->bar_changed(fn, index);
 }
 
+static const char *bar_refusal(int err)
+{
+	return err == -EBUSY || err == -EEXIST ? "something else is there" : strerror(-err);
+}
+
 static void bar_place(struct pci_function *fn, unsigned int index, struct range range)
 {
 	struct pci_bar *bar = &fn->bars[index];
@@ -240,7 +245,7 @@ err_remove:
 		log_limited(&fn->log, LOG_WARNING, fn->name,
 			    "BAR %u cannot be at %#llx-%#llx: %s; it stays off until it is moved",
 			    index, (unsigned long long)range.first, (unsigned long long)range.last,
-			    strerror(-err));
+			    bar_refusal(err));
 	bar_set_blocked(fn, bar, true);
 }
 
