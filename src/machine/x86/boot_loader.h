@@ -38,7 +38,7 @@ struct boot_image {
 	char *cmdline;
 	enum boot_unpack unpack;
 	const struct boot_loader *loader;
-	char what[160];
+	char what[256];
 };
 
 /* The beginning of the image; bytes past len are zero, so that fields may be read unchecked. */

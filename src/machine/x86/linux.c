@@ -262,11 +262,29 @@ static int linux_load_packed(struct boot_load *load, const struct linux_header *
 
 static int linux_load(struct boot_load *load)
 {
+	enum boot_unpack unpack = load->image->unpack;
 	struct linux_header header;
+	const char *why = NULL;
+	char how[128];
 	int err = linux_header_check(load->image, load->head, &header, load->diag);
 
 	if (err)
 		return err;
+	if (unpack != BOOT_UNPACK_NEVER) {
+		err = linux_unpack(load, &header, &why);
+		if (!err)
+			linux_say_what(load->image, load->head, &header, "unpacked by the host");
+		if (err != -EAGAIN)
+			return err;
+	}
+	if (unpack == BOOT_UNPACK_ALWAYS) {
+		diag_set(load->diag, -EOPNOTSUPP, load->image->kernel.name,
+			 "cannot be unpacked on the host: %s", why);
+		return diag_remedy(load->diag, "let the guest unpack it");
+	}
+	snprintf(how, sizeof(how), "unpacked by the guest%s%s%s", why ? " (" : "", why ? why : "",
+		 why ? ")" : "");
+	linux_say_what(load->image, load->head, &header, how);
 	return linux_load_packed(load, &header);
 }
 
