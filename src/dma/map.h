@@ -37,14 +37,14 @@ struct dma_space;
 /* What an address space can do; read again whenever a device joined it. */
 struct dma_limits {
 	uint64_t page_sizes;	 /* bitmap; the lowest bit is the alignment of every grant */
-	uint32_t max_mappings;	 /* that can still be made; UINT32_MAX when the kernel says none */
+	uint32_t max_mappings;	 /* that can still be made; UINT32_MAX: no limit */
 	unsigned int nr_windows; /* 0: the kernel does not say, anything goes */
 	struct range windows[DMA_WINDOWS_MAX]; /* ascending; addresses that can be mapped */
 };
 
 /*
- * One kernel interface. All return 0 or -errno and fill diag where they know more than the number.
- * unmap names exactly what one map call mapped and cannot fail in a way a caller could act on.
+ * One kernel interface. All return 0 or -errno. unmap names exactly what one map call mapped, and
+ * fails only when it does not.
  */
 struct dma_backend_ops {
 	const char *name; /* "vfio-type1": in messages and figures */
@@ -72,7 +72,7 @@ struct dma_stats {
 /* 0, or -errno with diag filled. The limits are read once here. */
 int dma_space_create(const struct dma_space_config *config, struct dma_space **space,
 		     struct diag *diag);
-/* Releases what is still granted, newest first. Its listener must be gone from the platform. */
+/* Releases what is still granted. Its listener must be gone from the platform. */
 void dma_space_destroy(struct dma_space *space);
 
 /*

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "dma/map.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/bug.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "dma/grants.h"
+#include "host/limits.h"
+#include "sys/loop.h"
+
+/* Stretches of guest RAM a VM can have: two at the start, the rest plugged in later. */
+#define DMA_RAM_MAX 64
+
+struct dma_ram {
+	struct range gpa;
+	uint8_t *hva;
+};
+
+struct dma_space {
+	struct dma_space_config config; /* constant */
+	struct lock lock;		/* LOCK_DMA: everything below */
+	struct dma_limits limits;
+	uint64_t max_mappings; /* in all: what the kernel had left, plus ours */
+	struct dma_grants grants;
+	struct dma_ram ram[DMA_RAM_MAX]; /* ascending, disjoint */
+	unsigned int nr_ram;
+	struct dma_stats stats;
+	struct ram_listener listener;
+	struct diag refusal;
+};
+
+static int dma_limits_read(struct dma_space *space, struct diag *diag)
+{
+	const struct dma_space_config *config = &space->config;
+	struct dma_limits limits = { 0 };
+	int err = config->ops->limits(config->backend, &limits);
+
+	if (err)
+		return diag_set(diag, err, config->name,
+				"%s does not say what it can map (error %d)", config->ops->name,
+				-err);
+	if (!limits.page_sizes)
+		return diag_set(diag, -ENOTSUP, config->name, "%s supports no page size",
+				config->ops->name);
+	space->limits = limits;
+	space->max_mappings = limits.max_mappings == UINT32_MAX
+				      ? UINT64_MAX
+				      : limits.max_mappings + space->stats.nr_mappings;
+	return 0;
+}
+
+static uint64_t dma_page_size(const struct dma_space *space)
+{
+	return space->limits.page_sizes & -space->limits.page_sizes;
+}
+
+/* The window that holds all of r. The kernel does not map across two, even where they touch. */
+static bool dma_window_holds(const struct dma_limits *limits, struct range r)
+{
+	if (!limits->nr_windows)
+		return true;
+	for (unsigned int i = 0; i < limits->nr_windows; i++)
+		if (range_contains(limits->windows[i], r))
+			return true;
+	return false;
+}
+
+/* The first address of r that lies in no window, and the last one of that hole. */
+static struct range dma_window_hole(const struct dma_limits *limits, struct range r)
+{
+	struct range hole = { r.first, UINT64_MAX };
+
+	for (unsigned int i = 0; i < limits->nr_windows; i++) {
+		struct range w = limits->windows[i];
+
+		if (w.last < hole.first)
+			continue;
+		if (w.first > hole.first) {
+			hole.last = w.first - 1;
+			return hole;
+		}
+		if (w.last == UINT64_MAX)
+			return hole;
+		hole.first = w.last + 1;
+	}
+	return hole;
+}
+
+static int dma_refuse_window(const struct dma_space *space, struct range r, struct diag *diag)
+{
+	struct range hole = dma_window_hole(&space->limits, r);
+
+	if (hole.last == UINT64_MAX) {
+		diag_set(diag, -ERANGE, space->config.name,
+			 "the IOMMU cannot address 0x%" PRIx64 " and above", hole.first);
+		return diag_remedy(diag,
+				   "give the VM less memory, so that it ends below 0x%" PRIx64,
+				   hole.first);
+	}
+	diag_set(diag, -ERANGE, space->config.name,
+		 "devices cannot reach 0x%" PRIx64 "-0x%" PRIx64
+		 ": the host reserves that range, and the VM has memory there",
+		 hole.first, hole.last);
+	return diag_remedy(diag,
+			   "give the VM less memory, so that it ends below 0x%" PRIx64
+			   "; /sys/kernel/iommu_groups/*/reserved_regions says whose range it is",
+			   hole.first);
+}
+
+static int dma_refuse_count(const struct dma_space *space, struct diag *diag)
+{
+	diag_set(diag, -ENOSPC, space->config.name,
+		 "all %" PRIu64 " mappings the kernel allows are in use", space->max_mappings);
+	return diag_remedy(diag, "raise vfio_iommu_type1.dma_entry_limit on the host, or let the "
+				 "guest map in larger pieces");
+}
+
+/* The kernel's number says little; what it stands for is worked out from the limits. */
+static int dma_refuse_kernel(struct dma_space *space, int err, struct range at, struct diag *diag)
+{
+	const char *name = space->config.name;
+	uint64_t mib = (range_len(at) + MIB(1) - 1) >> 20;
+	struct host_limits limits;
+
+	if (err != -ENOMEM)
+		return diag_set(diag, err, name,
+				"%s refuses to map 0x%" PRIx64 "-0x%" PRIx64 " (error %d)",
+				space->config.ops->name, at.first, at.last, -err);
+	host_limits_read(space->config.sys, &limits);
+	if (!limits.memlock_known || limits.memlock_soft == SYS_UNLIMITED ||
+	    limits.can_lock_all == HOST_YES) {
+		diag_set(diag, err, name, "the host has no memory to pin %" PRIu64 " MiB", mib);
+		return diag_remedy(diag, "give the VM less memory, or free some on the host");
+	}
+	diag_set(diag, err, name,
+		 "needs %" PRIu64 " MiB of locked memory, has %" PRIu64 " MiB of %" PRIu64
+		 " MiB left (RLIMIT_MEMLOCK)",
+		 mib,
+		 limits.locked_now < limits.memlock_soft
+			 ? (limits.memlock_soft - limits.locked_now) >> 20
+			 : 0,
+		 limits.memlock_soft >> 20);
+	return diag_remedy(diag,
+			   "raise it: ulimit -l %" PRIu64 ", LimitMEMLOCK= of a systemd unit, or "
+			   "memlock in /etc/security/limits.conf",
+			   (limits.locked_now + range_len(at)) >> 10);
+}
+
+static const struct dma_ram *dma_ram_at(const struct dma_space *space, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < space->nr_ram; i++)
+		if (range_has(space->ram[i].gpa, gpa))
+			return &space->ram[i];
+	return NULL;
+}
+
+/*
+ * The longest stretch from `gpa` to at most `last` that is contiguous in this process's memory.
+ * 0 bytes where it begins outside of RAM.
+ */
+static uint64_t dma_run(const struct dma_space *space, uint64_t gpa, uint64_t last, uint8_t **hva)
+{
+	const struct dma_ram *ram = dma_ram_at(space, gpa);
+	uint64_t end;
+
+	if (!ram)
+		return 0;
+	*hva = ram->hva + (gpa - ram->gpa.first);
+	end = ram->gpa.last;
+	while (end < last) {
+		const struct dma_ram *next = dma_ram_at(space, end + 1);
+
+		if (!next || next->hva != *hva + (end + 1 - gpa))
+			break;
+		end = next->gpa.last;
+	}
+	return min_u64(end, last) - gpa + 1;
+}
+
+/* Number of runs that cover [from, from + len); 0 unless every byte of it is RAM. */
+static uint32_t dma_count_runs(const struct dma_space *space, struct range from, uint64_t page)
+{
+	uint32_t runs = 0;
+	uint8_t *hva;
+
+	for (uint64_t gpa = from.first;;) {
+		uint64_t len = dma_run(space, gpa, from.last, &hva);
+
+		/* A run that is not whole pages would let the device reach beside it. */
+		if (!len || !is_aligned(len, page) || !is_aligned((uintptr_t)hva, page))
+			return 0;
+		runs++;
+		if (len > from.last - gpa)
+			return runs;
+		gpa += len;
+	}
+}
+
+/* Undoes the first `runs` runs of a grant, last one first. */
+static void dma_unmap_runs(struct dma_space *space, const struct dma_grant *grant, uint32_t runs)
+{
+	const struct dma_space_config *config = &space->config;
+	uint64_t last = grant->from + (range_len(grant->at) - 1);
+
+	while (runs--) {
+		uint64_t gpa = grant->from, len = 0, at, start;
+		uint8_t *hva;
+		int err;
+
+		/* Walked again each time: a grant of more than one run is rare, and then of two. */
+		for (uint32_t i = 0; i <= runs; i++) {
+			gpa += len;
+			len = dma_run(space, gpa, last, &hva);
+		}
+		at = grant->at.first + (gpa - grant->from);
+		start = loop_now_ns();
+		err = config->ops->unmap(config->backend, iova(at), len);
+		space->stats.unmap_ns += loop_now_ns() - start;
+		space->stats.nr_unmaps++;
+		space->stats.nr_mappings--;
+		space->stats.mapped_bytes -= len;
+		/* Only our own mistake can cause it; closing the space takes the rest back. */
+		if (err)
+			log_error(config->name, "%s did not unmap 0x%" PRIx64 " (error %d)",
+				  config->ops->name, at, -err);
+	}
+}
+
+static int dma_map_runs(struct dma_space *space, const struct dma_grant *grant, struct diag *diag)
+{
+	const struct dma_space_config *config = &space->config;
+	uint64_t last = grant->from + (range_len(grant->at) - 1);
+	uint64_t gpa = grant->from;
+
+	for (uint32_t done = 0; done < grant->runs; done++) {
+		uint8_t *hva = NULL;
+		uint64_t len = dma_run(space, gpa, last, &hva);
+		uint64_t at = grant->at.first + (gpa - grant->from);
+		uint64_t start = loop_now_ns();
+		int err = config->ops->map(config->backend, iova(at), hva, len, grant->prot);
+
+		space->stats.map_ns += loop_now_ns() - start;
+		space->stats.nr_maps++;
+		if (err) {
+			dma_unmap_runs(space, grant, done);
+			return err == -ENOSPC
+				       ? dma_refuse_count(space, diag)
+				       : dma_refuse_kernel(space, err, range_of(at, len), diag);
+		}
+		space->stats.nr_mappings++;
+		space->stats.mapped_bytes += len;
+		gpa += len;
+	}
+	return 0;
+}
+
+static int dma_map_locked(struct dma_space *space, iova_t at, gpa_t from, uint64_t len,
+			  unsigned int prot, struct diag *diag)
+{
+	const char *name = space->config.name;
+	uint64_t page = dma_page_size(space);
+	struct dma_grant grant = { .from = from.v, .prot = prot };
+	struct range ram;
+	int err = range_make(at.v, len, &grant.at);
+
+	if (!err)
+		err = range_make(from.v, len, &ram);
+	if (err)
+		return diag_set(diag, err, name,
+				"0x%" PRIx64 " bytes at 0x%" PRIx64 " are not a range of addresses",
+				len, at.v);
+	if (!prot || prot & ~(DMA_READ | DMA_WRITE))
+		return diag_set(diag, -EINVAL, name, "a grant gives no known right (0x%x)", prot);
+	if (!is_aligned(at.v | from.v | len, page))
+		return diag_set(diag, -EINVAL, name,
+				"0x%" PRIx64 "-0x%" PRIx64 " is not made of the IOMMU's pages of "
+				"%" PRIu64 " bytes",
+				grant.at.first, grant.at.last, page);
+	grant.runs = dma_count_runs(space, ram, page);
+	if (!grant.runs)
+		return diag_set(diag, -EFAULT, name,
+				"0x%" PRIx64 "-0x%" PRIx64 " is not all memory of this VM",
+				ram.first, ram.last);
+	if (!dma_window_holds(&space->limits, grant.at))
+		return dma_refuse_window(space, grant.at, diag);
+	if (dma_grants_overlap(&space->grants, grant.at))
+		return diag_set(diag, -EEXIST, name,
+				"0x%" PRIx64 "-0x%" PRIx64 " overlaps a grant that exists",
+				grant.at.first, grant.at.last);
+	if (grant.runs > space->max_mappings - space->stats.nr_mappings)
+		return dma_refuse_count(space, diag);
+	err = dma_grants_reserve(&space->grants);
+	if (err)
+		return diag_set(diag, err, name, "out of memory");
+	err = dma_map_runs(space, &grant, diag);
+	if (err)
+		return err;
+	dma_grants_add(&space->grants, &grant);
+	return 0;
+}
+
+static void dma_release_locked(struct dma_space *space, size_t index)
+{
+	dma_unmap_runs(space, &space->grants.grant[index], space->grants.grant[index].runs);
+	dma_grants_remove(&space->grants, index);
+}
+
+int dma_map(struct dma_space *space, iova_t at, gpa_t from, uint64_t len, unsigned int prot,
+	    struct diag *diag)
+{
+	int err;
+
+	lock_take(&space->lock);
+	err = dma_map_locked(space, at, from, len, prot, diag);
+	if (err)
+		space->stats.nr_refused++;
+	lock_drop(&space->lock);
+	return err;
+}
+
+int dma_unmap(struct dma_space *space, iova_t at, uint64_t len)
+{
+	struct range r;
+	size_t i;
+	int err = range_make(at.v, len, &r);
+
+	if (err)
+		return err;
+	lock_take(&space->lock);
+	i = dma_grants_find(&space->grants, r.first);
+	if (i < space->grants.nr && space->grants.grant[i].at.first == r.first &&
+	    space->grants.grant[i].at.last == r.last)
+		dma_release_locked(space, i);
+	else
+		err = -ENOENT;
+	lock_drop(&space->lock);
+	return err;
+}
+
+int dma_unmap_range(struct dma_space *space, struct range r)
+{
+	struct dma_grants *grants = &space->grants;
+	size_t first, end;
+	int err = 0;
+
+	lock_take(&space->lock);
+	first = dma_grants_find(grants, r.first);
+	for (end = first; end < grants->nr && grants->grant[end].at.first <= r.last; end++)
+		if (!range_contains(r, grants->grant[end].at))
+			err = -EBUSY;
+	if (!err)
+		while (end > first)
+			dma_release_locked(space, --end);
+	lock_drop(&space->lock);
+	return err;
+}
+
+bool dma_lookup(struct dma_space *space, iova_t addr, gpa_t *to, unsigned int *prot)
+{
+	size_t i;
+	bool found;
+
+	lock_take(&space->lock);
+	i = dma_grants_find(&space->grants, addr.v);
+	found = i < space->grants.nr && range_has(space->grants.grant[i].at, addr.v);
+	if (found) {
+		const struct dma_grant *grant = &space->grants.grant[i];
+
+		*to = gpa(grant->from + (addr.v - grant->at.first));
+		*prot = grant->prot;
+	}
+	lock_drop(&space->lock);
+	return found;
+}
+
+static int dma_ram_insert(struct dma_space *space, struct range gpa_range, void *hva,
+			  struct diag *diag)
+{
+	unsigned int i = 0;
+
+	while (i < space->nr_ram && space->ram[i].gpa.last < gpa_range.first)
+		i++;
+	if (i < space->nr_ram && range_overlaps(space->ram[i].gpa, gpa_range))
+		return diag_set(diag, -EEXIST, space->config.name,
+				"memory at 0x%" PRIx64 " is there already", gpa_range.first);
+	if (space->nr_ram == DMA_RAM_MAX)
+		return diag_set(diag, -ENOSPC, space->config.name,
+				"more than %d stretches of memory", DMA_RAM_MAX);
+	memmove(&space->ram[i + 1], &space->ram[i], (space->nr_ram - i) * sizeof(space->ram[0]));
+	space->ram[i] = (struct dma_ram){ gpa_range, hva };
+	space->nr_ram++;
+	return 0;
+}
+
+static void dma_ram_delete(struct dma_space *space, struct range gpa_range)
+{
+	for (unsigned int i = 0; i < space->nr_ram; i++) {
+		if (space->ram[i].gpa.first != gpa_range.first)
+			continue;
+		space->nr_ram--;
+		memmove(&space->ram[i], &space->ram[i + 1],
+			(space->nr_ram - i) * sizeof(space->ram[0]));
+		return;
+	}
+}
+
+static int dma_ram_added(void *opaque, struct range gpa_range, void *hva)
+{
+	struct dma_space *space = opaque;
+	int err;
+
+	lock_take(&space->lock);
+	diag_clear(&space->refusal);
+	err = dma_ram_insert(space, gpa_range, hva, &space->refusal);
+	if (!err && space->config.identity) {
+		err = dma_map_locked(space, iova(gpa_range.first), gpa(gpa_range.first),
+				     range_len(gpa_range), DMA_READ | DMA_WRITE, &space->refusal);
+		if (err)
+			dma_ram_delete(space, gpa_range);
+	}
+	if (err)
+		space->stats.nr_refused++;
+	lock_drop(&space->lock);
+	return err;
+}
+
+static void dma_ram_removed(void *opaque, struct range gpa_range, void *hva)
+{
+	struct dma_space *space = opaque;
+
+	lock_take(&space->lock);
+	/*
+	 * Every grant onto it goes, whole: what is left of one that reaches into other memory
+	 * could not be kept without a moment in which the device sees neither.
+	 */
+	for (size_t i = space->grants.nr; i--;) {
+		const struct dma_grant *grant = &space->grants.grant[i];
+
+		if (range_overlaps(range_of(grant->from, range_len(grant->at)), gpa_range))
+			dma_release_locked(space, i);
+	}
+	dma_ram_delete(space, gpa_range);
+	lock_drop(&space->lock);
+}
+
+int dma_space_create(const struct dma_space_config *config, struct dma_space **out,
+		     struct diag *diag)
+{
+	struct dma_space *space = calloc(1, sizeof(*space));
+	int err;
+
+	if (!space)
+		return diag_set(diag, -ENOMEM, config->name, "out of memory");
+	space->config = *config;
+	space->listener.add = dma_ram_added;
+	space->listener.remove = dma_ram_removed;
+	space->listener.opaque = space;
+	err = dma_limits_read(space, diag);
+	if (err) {
+		free(space);
+		return err;
+	}
+	lock_init(&space->lock, LOCK_DMA);
+	*out = space;
+	return 0;
+}
+
+void dma_space_destroy(struct dma_space *space)
+{
+	if (!space)
+		return;
+	lock_take(&space->lock);
+	while (space->grants.nr)
+		dma_release_locked(space, space->grants.nr - 1);
+	lock_drop(&space->lock);
+	dma_grants_fini(&space->grants);
+	lock_fini(&space->lock);
+	free(space);
+}
+
+int dma_space_refresh(struct dma_space *space, struct diag *diag)
+{
+	int err;
+
+	lock_take(&space->lock);
+	err = dma_limits_read(space, diag);
+	for (size_t i = 0; !err && i < space->grants.nr; i++)
+		if (!dma_window_holds(&space->limits, space->grants.grant[i].at))
+			err = dma_refuse_window(space, space->grants.grant[i].at, diag);
+	lock_drop(&space->lock);
+	return err;
+}
+
+struct ram_listener *dma_space_listener(struct dma_space *space)
+{
+	return &space->listener;
+}
+
+const struct diag *dma_space_refusal(const struct dma_space *space)
+{
+	return &space->refusal;
+}
+
+void dma_space_stats(struct dma_space *space, struct dma_stats *stats)
+{
+	lock_take(&space->lock);
+	*stats = space->stats;
+	lock_drop(&space->lock);
+}
