@@ -17,6 +17,7 @@ enum lock_rank {
 	LOCK_FABRIC,   /* shape of the PCI fabric: bus numbers, windows, BAR placement */
 	LOCK_DEVICE,   /* one device's registers; never two of them at once */
 	LOCK_MSIX,     /* one function's interrupts: MSI-X table, MSI, INTx level */
+	LOCK_VECTORS,  /* eventfds of one passed-through function's interrupts */
 	LOCK_IOMMU,    /* one remapping unit */
 	LOCK_DMA,      /* one mapping engine */
 	LOCK_IRQ_CHIP, /* user-space I/O APIC */

@@ -66,9 +66,9 @@ struct vfio_pci_config {
 	/* Takes the risk that nothing resets the device between its users; logged. */
 	bool allow_no_reset;
 	/*
-	 * The host asks for the device back, or it failed for good. Loop thread. The owner removes
-	 * it from the guest and destroys it, in bounded time. NULL: it is taken from the guest at
-	 * once as if pulled out, and closed; the husk stays until destroy.
+	 * The host asks for the device back. Loop thread. The owner removes it from the guest and
+	 * destroys it, in bounded time. NULL: it is taken from the guest at once as if pulled out,
+	 * reset and closed; the husk stays until destroy.
 	 */
 	void (*released)(void *opaque, struct device *dev);
 	void *opaque;

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vfio/container.h"
+
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bug.h"
+#include "vfio/pci.h"
+
+int vfio_refuse_open(struct sys *sys, int err, const char *object, const char *path,
+		     struct diag *diag)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		diag_set(diag, err, object, "%s is not there", path);
+		return diag_remedy(diag,
+				   "load the driver (modprobe vfio-pci) and bind the device: "
+				   "airlock bind %s",
+				   object);
+	case -EACCES:
+	case -EPERM:
+		diag_set(diag, err, object, "no permission to open %s", path);
+		return diag_remedy(diag, "give this user the node (chown, or a udev rule), or pass "
+					 "an open descriptor as fd=N");
+	case -EBUSY:
+		diag_set(diag, err, object, "%s is in use by another process", path);
+		return diag_remedy(diag, "a group is held by one process at a time: see fuser %s",
+				   path);
+	default:
+		return diag_set(diag, err, object, "cannot open %s: %s", path, strerror(-err));
+	}
+}
+
+int vfio_context_create(const struct vfio_context_config *config, struct vfio_context **out,
+			struct diag *diag)
+{
+	struct vfio_context *context = calloc(1, sizeof(*context));
+	struct sys *sys = config->platform->sys;
+	int version, err;
+
+	if (!context)
+		return diag_set(diag, -ENOMEM, "vfio", "out of memory");
+	context->config = *config;
+	context->sys = sys;
+	context->fd = sys_open(sys, SYS_VFIO_CONTAINER, config->container);
+	if (context->fd < 0) {
+		err = vfio_refuse_open(sys, context->fd, "vfio", "/dev/vfio/vfio", diag);
+		if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+			diag_remedy(diag, "load the driver: modprobe vfio-pci");
+		goto err_free;
+	}
+	version = sys_ioctl(sys, context->fd, VFIO_GET_API_VERSION, NULL);
+	if (version != VFIO_API_VERSION) {
+		err = version < 0 ? version : -ENOTSUP;
+		diag_set(diag, err, "vfio",
+			 version < 0 ? "the container's descriptor is not VFIO's"
+				     : "the kernel speaks another version of VFIO");
+		goto err_close;
+	}
+	err = sys_ioctl_value(sys, context->fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU);
+	if (err <= 0) {
+		err = err < 0 ? err : -ENOTSUP;
+		diag_set(diag, err, "vfio", "the kernel has no TYPE1v2 container");
+		diag_remedy(diag, "load the driver: modprobe vfio_iommu_type1");
+		goto err_close;
+	}
+	context->type1 = (struct dma_type1){ .sys = sys, .container = context->fd };
+	*out = context;
+	return 0;
+
+err_close:
+	sys_close(sys, &context->fd);
+err_free:
+	free(context);
+	return err;
+}
+
+void vfio_context_destroy(struct vfio_context *context)
+{
+	if (!context)
+		return;
+	/* Devices hold the groups, and the last group takes the mappings with it. */
+	BUG_ON(context->devices || context->groups);
+	sys_close(context->sys, &context->fd);
+	free(context);
+}
+
+/* The RAM listener joins: from here devices reach guest RAM. */
+static int vfio_context_listen(struct vfio_context *context, struct diag *diag)
+{
+	struct platform *platform = context->config.platform;
+	int err = platform->ops->ram_listen(platform, dma_space_listener(context->space));
+
+	if (err) {
+		const struct diag *why = dma_space_refusal(context->space);
+
+		if (!why->err)
+			return diag_set(diag, err, "vfio", "guest memory cannot be mapped: %s",
+					strerror(-err));
+		diag_set(diag, err, why->object, "%s", why->reason);
+		return diag_remedy(diag, "%s", why->remedy);
+	}
+	context->listening = true;
+	return 0;
+}
+
+static void vfio_context_unlisten(struct vfio_context *context)
+{
+	struct platform *platform = context->config.platform;
+
+	if (context->listening)
+		platform->ops->ram_unlisten(platform, dma_space_listener(context->space));
+	context->listening = false;
+}
+
+int vfio_context_map(struct vfio_context *context, struct diag *diag)
+{
+	int err = 0;
+
+	if (context->map_wanted)
+		return 0;
+	if (context->has_iommu)
+		err = vfio_context_listen(context, diag);
+	if (err)
+		return err;
+	context->map_wanted = true;
+	for (struct vfio_pci *pci = context->devices; pci; pci = pci->next)
+		vfio_pci_mapped(pci);
+	return 0;
+}
+
+bool vfio_context_coherent(const struct vfio_context *context)
+{
+	/* Without devices nothing bypasses a cache. */
+	if (!context->has_iommu)
+		return true;
+	return sys_ioctl_value(context->sys, context->fd, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU) >
+	       0;
+}
+
+void vfio_context_dma_stats(const struct vfio_context *context, struct dma_stats *stats)
+{
+	*stats = (struct dma_stats){ 0 };
+	if (context->space)
+		dma_space_stats(context->space, stats);
+}
+
+struct vfio_group *vfio_group_find(const struct vfio_context *context, int id)
+{
+	for (struct vfio_group *group = context->groups; group; group = group->next)
+		if (group->id == id)
+			return group;
+	return NULL;
+}
+
+/* Attaching is refused with EPERM for two reasons; the group's reserved regions tell which. */
+static int vfio_refuse_attach(int err, const struct host_group *host, const char *object,
+			      struct diag *diag)
+{
+	if (err == -EPERM) {
+		for (size_t i = 0; i < host->nr_reserved; i++) {
+			if (host->reserved[i].kind != HOST_RESERVED_DIRECT)
+				continue;
+			diag_set(diag, err, object,
+				 "the host's firmware keeps memory at 0x%llx for this device "
+				 "(RMRR), which must stay mapped: it cannot be given away",
+				 (unsigned long long)host->reserved[i].iova.first);
+			return diag_remedy(diag, "look for a firmware option that releases the "
+						 "device (BIOS ownership, iLO shared memory, USB "
+						 "legacy support)");
+		}
+		diag_set(diag, err, object,
+			 "this host does not remap interrupts, so the device could forge "
+			 "interrupts to the host");
+		return diag_remedy(
+			diag, "switch interrupt remapping on (VT-d or AMD-Vi in the firmware, no "
+			      "intremap=off on the kernel's command line); to take the risk "
+			      "instead, set vfio_iommu_type1.allow_unsafe_interrupts=1");
+	}
+	if (err == -EBUSY)
+		return diag_set(diag, err, object,
+				"IOMMU group %d is still attached to another address space",
+				host->id);
+	if (err == -EINVAL) {
+		diag_set(diag, err, object,
+			 "IOMMU group %d does not fit the mappings of the VM's other devices (a "
+			 "reserved region or the address width)",
+			 host->id);
+		return diag_remedy(diag, "see /sys/kernel/iommu_groups/%d/reserved_regions",
+				   host->id);
+	}
+	return diag_set(diag, err, object, "IOMMU group %d cannot be attached: %s", host->id,
+			strerror(-err));
+}
+
+static int vfio_group_check(struct vfio_context *context, struct vfio_group *group,
+			    const struct host_group *host, const char *object, struct diag *diag)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int err = sys_ioctl(context->sys, group->fd, VFIO_GROUP_GET_STATUS, &status);
+
+	if (err < 0)
+		return diag_set(diag, err, object, "the descriptor is not a VFIO group's: %s",
+				strerror(-err));
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
+		/* The inventory names the sibling in the way; the kernel only says that there is one. */
+		err = host_group_viable(host, diag);
+		if (err)
+			return err;
+		diag_set(diag, -EBUSY, object,
+			 "IOMMU group %d is not viable: a member is in use by a host driver",
+			 host->id);
+		return diag_remedy(diag, "bind the whole group: airlock bind %s --group", object);
+	}
+	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET) {
+		diag_set(diag, -EBUSY, object, "IOMMU group %d is in another container already",
+			 host->id);
+		return diag_remedy(diag, "hand over the container's descriptor with the group's");
+	}
+	return 0;
+}
+
+/* With the first group: the IOMMU, and the mapping engine on it. */
+static int vfio_context_set_iommu(struct vfio_context *context, const struct host_group *host,
+				  const char *object, struct diag *diag)
+{
+	const struct dma_space_config config = {
+		.name = "vfio",
+		.sys = context->sys,
+		.ops = &dma_type1_ops,
+		.backend = &context->type1,
+		.identity = true,
+	};
+	int err = sys_ioctl_value(context->sys, context->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+
+	if (err < 0)
+		return vfio_refuse_attach(err, host, object, diag);
+	err = dma_space_create(&config, &context->space, diag);
+	if (err)
+		return err;
+	context->has_iommu = true;
+	/* A first device that comes while the VM runs (hotplug): its memory is wanted already. */
+	if (context->map_wanted)
+		err = vfio_context_listen(context, diag);
+	if (err) {
+		dma_space_destroy(context->space);
+		context->space = NULL;
+		context->has_iommu = false;
+	}
+	return err;
+}
+
+static void vfio_context_unset_iommu(struct vfio_context *context)
+{
+	vfio_context_unlisten(context);
+	dma_space_destroy(context->space);
+	context->space = NULL;
+	context->has_iommu = false;
+}
+
+int vfio_group_get(struct vfio_context *context, const struct host_group *host, const char *name,
+		   const char *object, struct vfio_group **out, struct diag *diag)
+{
+	struct vfio_group *group = vfio_group_find(context, host->id);
+	struct sys *sys = context->sys;
+	char number[16], path[32];
+	bool first;
+	int err;
+
+	if (group) {
+		group->users++;
+		*out = group;
+		return 0;
+	}
+	if (host->noiommu) {
+		diag_set(diag, -EPERM, object,
+			 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
+			 "memory of the host");
+		return diag_remedy(diag, "switch the IOMMU on (intel_iommu=on, or AMD-Vi in the "
+					 "firmware) and vfio.enable_unsafe_noiommu_mode off");
+	}
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return diag_set(diag, -ENOMEM, object, "out of memory");
+	group->id = host->id;
+	group->users = 1;
+	snprintf(number, sizeof(number), "%d", host->id);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", host->id);
+	group->fd = sys_open(sys, SYS_VFIO_GROUP, name ? name : number);
+	if (group->fd < 0) {
+		err = vfio_refuse_open(sys, group->fd, object, name ? name : path, diag);
+		goto err_free;
+	}
+	err = vfio_group_check(context, group, host, object, diag);
+	if (err)
+		goto err_close;
+	err = sys_ioctl(sys, group->fd, VFIO_GROUP_SET_CONTAINER, &context->fd);
+	if (err < 0) {
+		vfio_refuse_attach(err, host, object, diag);
+		goto err_close;
+	}
+	first = !context->has_iommu;
+	err = first ? vfio_context_set_iommu(context, host, object, diag)
+		    : dma_space_refresh(context->space, diag);
+	if (err)
+		goto err_unset;
+	if (context->config.kvm_attach) {
+		err = context->config.kvm_attach(context->config.opaque, group->fd);
+		if (err) {
+			diag_set(diag, err, object, "KVM does not take IOMMU group %d: %s",
+				 host->id, strerror(-err));
+			goto err_iommu;
+		}
+		group->told_kvm = true;
+	}
+	group->next = context->groups;
+	context->groups = group;
+	*out = group;
+	return 0;
+
+err_iommu:
+	if (first)
+		vfio_context_unset_iommu(context);
+err_unset:
+	sys_ioctl(sys, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	/* The limits are those of the groups that are left. */
+	if (context->has_iommu)
+		dma_space_refresh(context->space, NULL);
+err_close:
+	sys_close(sys, &group->fd);
+err_free:
+	free(group);
+	return err;
+}
+
+void vfio_group_put(struct vfio_context *context, struct vfio_group *group)
+{
+	struct vfio_group **p = &context->groups;
+
+	if (--group->users)
+		return;
+	while (*p != group)
+		p = &(*p)->next;
+	*p = group->next;
+	if (!context->groups)
+		vfio_context_unset_iommu(context);
+	if (group->told_kvm)
+		context->config.kvm_detach(context->config.opaque, group->fd);
+	/* Closing would do it too, but only once KVM's reference is gone: this is the order. */
+	sys_ioctl(context->sys, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	sys_close(context->sys, &group->fd);
+	free(group);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VFIO container: the address space that all devices of a VM share, and the groups in it. The
+ * kernel wants this order, and undoes it in reverse:
+ *
+ *	open container -> open group -> group viable? -> group into container -> (first group only)
+ *	set the IOMMU -> tell KVM -> get devices
+ *
+ * Loop thread only, or before the loop runs.
+ */
+#ifndef AIRLOCK_VFIO_CONTAINER_H
+#define AIRLOCK_VFIO_CONTAINER_H
+
+#include "dma/type1.h"
+#include "vfio/vfio.h"
+
+struct vfio_pci;
+
+/* A group whose descriptor we hold. Counted: one use per device opened through it. */
+struct vfio_group {
+	int id;
+	int fd;
+	unsigned int users;
+	bool told_kvm;
+	struct vfio_group *next;
+};
+
+struct vfio_context {
+	struct vfio_context_config config;
+	struct sys *sys;
+	int fd;		 /* the container */
+	bool has_iommu;	 /* set with the first group, lost with the last */
+	bool map_wanted; /* vfio_context_map() was called */
+	bool listening;	 /* guest RAM is mapped */
+	struct dma_type1 type1;
+	struct dma_space *space; /* while has_iommu */
+	struct vfio_group *groups;
+	struct vfio_pci *devices; /* open ones, in order of creation */
+};
+
+/*
+ * The group, opened and in the container. `name` is "fd=N" or NULL. `object` is the device the
+ * refusal is about. 0, or -errno with diag filled. Undo with vfio_group_put().
+ */
+int vfio_group_get(struct vfio_context *context, const struct host_group *host, const char *name,
+		   const char *object, struct vfio_group **group, struct diag *diag);
+/* All device descriptors of this use are closed. The last use closes the group. */
+void vfio_group_put(struct vfio_context *context, struct vfio_group *group);
+
+/* The open group with this number; NULL: not ours. */
+struct vfio_group *vfio_group_find(const struct vfio_context *context, int id);
+
+/* What the kernel's answer to a host object being opened means for the one who asked. */
+int vfio_refuse_open(struct sys *sys, int err, const char *object, const char *path,
+		     struct diag *diag);
+
+#endif

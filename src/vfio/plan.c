@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What would be done with a device, and what is done now: for --plan and --stats. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/endian.h"
+#include "vfio/pci.h"
+
+#define INTERRUPTS_MAX MIB(1)
+
+/* A device is assigned when VFIO has it, whole group and all; each refusal names who is in the way. */
+static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+		      struct diag *diag)
+{
+	const struct host_function *fn = &plan->function;
+	int err;
+
+	if (host_function_is_bridge(fn))
+		return diag_set(
+			diag, -ENOTSUP, fn->name,
+			"it is a bridge: it carries other devices and cannot be given away");
+	if (fn->group < 0) {
+		diag_set(diag, -ENODEV, fn->name,
+			 "it is in no IOMMU group: this host has no IOMMU, or it is switched off");
+		return diag_remedy(diag, "switch VT-d or AMD-Vi on in the firmware and boot with "
+					 "intel_iommu=on");
+	}
+	/* A descriptor that somebody opened proves that it could be. */
+	if (config->group)
+		return 0;
+	if (!host_driver_is_vfio(fn->driver) && !(fn->unknown & HOST_UNKNOWN_DRIVER)) {
+		if (fn->driver[0])
+			diag_set(diag, -EBUSY, fn->name, "it is bound to %s", fn->driver);
+		else
+			diag_set(diag, -ENODEV, fn->name, "it is bound to no driver");
+		return diag_remedy(diag, "bind it to VFIO: airlock bind %s%s", fn->name,
+				   plan->group.nr_members > 1 ? " --group" : "");
+	}
+	if (plan->group.noiommu) {
+		diag_set(diag, -EPERM, fn->name,
+			 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
+			 "memory of the host");
+		return diag_remedy(diag, "switch the IOMMU on and "
+					 "vfio.enable_unsafe_noiommu_mode off");
+	}
+	err = host_group_viable(&plan->group, diag);
+	if (err)
+		return err;
+	/* A bus reset is not in the list where siblings share the bus; VFIO knows better, later. */
+	if (!fn->reset[0] && !(fn->unknown & HOST_UNKNOWN_RESET) && !fn->has_parent &&
+	    !config->allow_no_reset) {
+		diag_set(diag, -ENOTSUP, fn->name,
+			 "nothing can reset this device, so one user's data and settings would "
+			 "reach the next");
+		return diag_remedy(diag, "move it behind a port of its own, where a bus reset "
+					 "works; to take the risk, add reset=none");
+	}
+	return 0;
+}
+
+static void plan_hidden(struct vfio_pci_plan *plan, const struct vfio_caps *caps)
+{
+	for (unsigned int i = 0; i < caps->nr && plan->nr_hidden < VFIO_PLAN_HIDDEN_MAX; i++) {
+		const struct vfio_cap *cap = &caps->cap[i];
+
+		if (cap->policy != VFIO_CAP_HIDE)
+			continue;
+		plan->hidden[plan->nr_hidden++] = (struct vfio_plan_hidden){
+			.extended = cap->extended,
+			.id = cap->id,
+			.offset = cap->offset,
+			.name = cap->name,
+			.reason = cap->reason,
+		};
+	}
+}
+
+static void plan_bars(struct vfio_pci_plan *plan, const uint8_t *msix)
+{
+	struct range where[2] = { { 0 } };
+	unsigned int bir[2] = { PCI_BARS, PCI_BARS };
+
+	if (msix) {
+		uint32_t table = (uint32_t)le_load(msix + PCI_MSIX_TABLE, 4);
+		uint32_t pba = (uint32_t)le_load(msix + PCI_MSIX_PBA, 4);
+
+		bir[0] = FIELD_GET(PCI_MSIX_BIR, table);
+		where[0] = range_of(table & PCI_MSIX_OFFSET, plan->nr_msix * PCI_MSIX_ENTRY);
+		bir[1] = FIELD_GET(PCI_MSIX_BIR, pba);
+		where[1] = range_of(pba & PCI_MSIX_OFFSET, (plan->nr_msix + 63u) / 64 * 8);
+	}
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		const struct host_bar *bar = &plan->function.bar[i];
+		struct vfio_plan_bar *out = &plan->bars[i];
+		struct range whole, holes[2];
+		struct vfio_bar_cut cut;
+		unsigned int nr = 0;
+
+		out->size = bar->len;
+		if (!bar->len)
+			continue;
+		if (bar->kind == HOST_BAR_IO) {
+			out->why = "I/O ports are trapped";
+			continue;
+		}
+		for (unsigned int k = 0; k < 2; k++)
+			if (bir[k] == i && where[k].last < bar->len)
+				holes[nr++] = where[k];
+		whole = range_of(0, bar->len);
+		vfio_bar_cut(bar->len, &whole, 1, holes, nr, &cut);
+		for (unsigned int k = 0; k < cut.nr; k++)
+			out->direct += range_len(cut.direct[k]);
+		if (out->direct < out->size)
+			out->why = nr ? "the MSI-X table is virtual" : "smaller than a page";
+	}
+}
+
+/* Capabilities as the host shows them; without CAP_SYS_ADMIN it shows the header only. */
+static int plan_config(struct sys *sys, struct vfio_pci_plan *plan)
+{
+	uint8_t *config = calloc(1, PCIE_CONFIG_SIZE + 1);
+	const struct vfio_cap *cap;
+	struct vfio_caps caps;
+	char path[64];
+	ssize_t len;
+
+	if (!config)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "bus/pci/devices/%s/config", plan->function.name);
+	len = sys_read_file(sys, SYS_TREE_SYS, path, config, PCIE_CONFIG_SIZE + 1);
+	plan->config_unknown = len < PCI_CONFIG_SIZE;
+	if (plan->config_unknown) {
+		plan_bars(plan, NULL);
+		free(config);
+		return 0;
+	}
+	vfio_caps_read(config, len < PCIE_CONFIG_SIZE ? PCI_CONFIG_SIZE : PCIE_CONFIG_SIZE, &caps);
+	plan_hidden(plan, &caps);
+	plan->nr_msix = plan->function.config.msix_vectors;
+	plan->nr_msi = plan->function.config.msi_vectors;
+	/* SR-IOV gives virtual functions no pins (PCIe 6.0, 9.3.4.1.18), whatever they say. */
+	plan->intx = config[PCI_IRQ_PIN] && !plan->function.is_vf;
+	cap = vfio_caps_find(&caps, false, PCI_CAP_MSIX);
+	plan_bars(plan, cap && cap->policy == VFIO_CAP_MSIX ? config + cap->offset : NULL);
+	free(config);
+	return 0;
+}
+
+int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct vfio_pci_plan *plan,
+		  struct diag *diag)
+{
+	int err;
+
+	memset(plan, 0, sizeof(*plan));
+	err = host_function_read(sys, config->host, &plan->function, diag);
+	if (err)
+		return err;
+	if (plan->function.group >= 0) {
+		err = host_group_read(sys, plan->function.group, &plan->group, diag);
+		if (err)
+			return err;
+	}
+	err = plan_check(plan, config, diag);
+	if (err)
+		return err;
+	plan->rom_size = plan->function.rom.len;
+	if (plan_config(sys, plan))
+		return diag_set(diag, -ENOMEM, plan->function.name, "out of memory");
+	return 0;
+}
+
+void vfio_pci_plan_fini(struct vfio_pci_plan *plan)
+{
+	host_group_fini(&plan->group);
+}
+
+void vfio_pci_stats(struct device *dev, struct vfio_pci_stats *stats)
+{
+	struct vfio_pci *pci = vfio_pci_of_device(dev);
+
+	*stats = (struct vfio_pci_stats){
+		.nr_config = atomic_load_explicit(&pci->space.nr_accesses, memory_order_relaxed),
+		.nr_vectors = vfio_vectors_count(pci),
+		.nr_resets = pci->reset.nr,
+		.reset_method = pci->reset.last ? pci->reset.last : "none",
+		.stopped = pci->stopped,
+		.released = !pci->group,
+	};
+	lock_take(&pci->vectors.lock);
+	stats->nr_intx = pci->intx.nr;
+	stats->nr_irq_setups = pci->vectors.nr_setups;
+	lock_drop(&pci->vectors.lock);
+}
+
+/*
+ * Sum of the per-CPU columns of " 27:   12   0  IR-PCI-MSI-0000:01:00.0 0-edge vfio-msix[0](..)".
+ * A column is a number and a space: the chip's name may begin with a digit.
+ */
+static uint64_t line_sum(const char *line)
+{
+	const char *at = strchr(line, ':');
+	uint64_t sum = 0;
+
+	for (at = at ? at + 1 : ""; *at;) {
+		char *end;
+		unsigned long long n;
+
+		at += strspn(at, " \t");
+		n = strtoull(at, &end, 10);
+		if (end == at || *end != ' ')
+			break;
+		sum += n;
+		at = end;
+	}
+	return sum;
+}
+
+int vfio_pci_vector_count(struct device *dev, unsigned int n, uint64_t *count)
+{
+	struct vfio_pci *pci = vfio_pci_of_device(dev);
+	struct sys *sys = pci->device.sys;
+	char name[64], *text, *line, *rest;
+	bool used, msix;
+	ssize_t len;
+	int err = -ENOENT;
+
+	lock_take(&pci->vectors.lock);
+	used = n < pci->vectors.nr && pci->vectors.vector[n].wired;
+	msix = pci->vectors.kind == VFIO_PCI_MSIX_IRQ_INDEX;
+	lock_drop(&pci->vectors.lock);
+	if (!used)
+		return -ENOENT;
+	snprintf(name, sizeof(name), "vfio-msi%s[%u](%s)", msix ? "x" : "", n, pci->device.name);
+	text = malloc(INTERRUPTS_MAX);
+	if (!text)
+		return -ENOMEM;
+	len = sys_read_file(sys, SYS_TREE_PROC, "interrupts", text, INTERRUPTS_MAX);
+	if (len < 0) {
+		free(text);
+		return (int)len;
+	}
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!strstr(line, name))
+			continue;
+		*count = line_sum(line);
+		err = 0;
+		break;
+	}
+	free(text);
+	return err;
+}
