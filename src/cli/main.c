@@ -9,6 +9,7 @@
 
 /* In the order `airlock --help` shows them. */
 static const struct cli_command *const commands[] = {
+	&cli_run,
 	&cli_devices,
 	&cli_topology,
 };

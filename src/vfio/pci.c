@@ -284,3 +284,8 @@ struct pci_function *vfio_pci_function(struct device *dev)
 {
 	return &vfio_pci_of_device(dev)->fn;
 }
+
+bool vfio_pci_is(const struct device *dev)
+{
+	return dev->ops == &device_ops;
+}

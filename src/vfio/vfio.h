@@ -83,6 +83,8 @@ struct vfio_pci_config {
 int vfio_pci_create(struct vfio_context *context, const struct vfio_pci_config *config,
 		    struct diag *diag, struct device **dev);
 struct pci_function *vfio_pci_function(struct device *dev);
+/* Whether a device of the machine's is a passed-through one. */
+bool vfio_pci_is(const struct device *dev);
 
 struct vfio_pci_stats {
 	uint64_t nr_config;	/* config accesses that reached the device */

@@ -279,7 +279,7 @@ static int fake_mmap(struct sys *sys, void *hint, size_t len, int prot, int flag
 		err = kvm->real.ops->mmap(&kvm->real, hint, len, prot, flags, fd, offset, out);
 	}
 	if (!err)
-		kvm->nr_maps++;
+		kvm->mapped += len;
 	return err;
 }
 
@@ -287,8 +287,9 @@ static void fake_munmap(struct sys *sys, void *addr, size_t len)
 {
 	struct fake_kvm *kvm = fake_of(sys);
 
-	BUG_ON(!kvm->nr_maps);
-	kvm->nr_maps--;
+	/* In bytes: a mapping may be given back in pieces. */
+	BUG_ON(kvm->mapped < len);
+	kvm->mapped -= len;
 	kvm->real.ops->munmap(&kvm->real, addr, len);
 }
 

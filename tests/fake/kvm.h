@@ -44,7 +44,8 @@ struct fake_kvm {
 	/* Counts seam calls that can fail. The fail_at-th (from 1) returns fail_err; 0: none. */
 	unsigned int nr_calls, fail_at;
 	int fail_err;
-	unsigned int nr_fds, nr_maps; /* open now */
+	unsigned int nr_fds; /* open now */
+	uint64_t mapped;     /* bytes, now */
 
 	struct kvm_userspace_memory_region slots[FAKE_KVM_SLOTS];
 	unsigned int nr_vcpus;

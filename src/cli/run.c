@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* airlock run: a virtual machine, from its first instruction to its end. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "machine/devices.h"
+#include "machine/plan.h"
+#include "machine/stats.h"
+#include "machine/vm.h"
+
+/* Exit statuses of a run beyond CLI_OK, CLI_REFUSED and CLI_USAGE; airlock-run(1) lists them. */
+enum run_status {
+	RUN_RESET = 16,
+	RUN_PANIC = 17,
+	RUN_TRIPLE_FAULT = 18,
+	RUN_KVM_ERROR = 19,
+	RUN_HOST_ERROR = 20,
+	RUN_USER = 130,
+};
+
+enum stats_format { STATS_OFF, STATS_TEXT, STATS_JSON };
+
+struct run {
+	struct vm_config config;
+	bool plan_only;
+	enum stats_format stats;
+	const char *stats_file;
+	struct vm *vm;
+	struct loop_source signals;
+	int signal_fd;
+};
+
+static const char run_usage[] =
+	"usage: airlock run --kernel FILE [OPTION]...\n"
+	"\n"
+	"Starts a virtual machine on KVM. Its serial console is this terminal: Ctrl-A x leaves,\n"
+	"Ctrl-A h lists the other keys.\n"
+	"\n"
+	"  --kernel FILE     Linux bzImage or vmlinux, a PVH ELF, or a Multiboot 1 image\n"
+	"  --initrd FILE     initial RAM disk; module 0 of a Multiboot image\n"
+	"  --append STRING   kernel command line\n"
+	"  --cpus N          vCPUs, default 1\n"
+	"  --memory SIZE[,KEY=VALUE]...\n"
+	"                    guest RAM, default 512M. hugepages=2M|1G takes it from hugetlbfs,\n"
+	"                    shared=on from a memory file, prefault=N touches it all by N threads\n"
+	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
+	"  --unpack WHEN     unpack a compressed kernel before the start: auto, always, never\n"
+	"  --reboot WHAT     what a guest's reset does: again (default) or exit\n"
+	"  --plan            print what would be done, do nothing; exit 1 if it would be refused\n"
+	"  --stats[=json]    print figures at the end (and on SIGUSR1) to stderr\n"
+	"  --stats-file FILE the same, to a file\n"
+	"\n"
+	"Exit status: 0 the guest powered off, 1 refused, 2 usage, 16 reset with --reboot exit,\n"
+	"17 guest panic, 18 triple fault, 19 KVM error, 20 host error, 130 ended by the user;\n"
+	"with --device debug-exit, (n << 1) | 1 for the n the guest wrote.\n"
+	"\n"
+	"Examples:\n"
+	"  airlock run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --memory 1G\n"
+	"  airlock run --kernel vmlinuz --device vfio,host=0000:01:00.0 --plan\n";
+
+static void run_device_help(void)
+{
+	const struct device_class *class;
+
+	for (unsigned int i = 0; (class = device_class_at(i)); i++) {
+		const char *key = class->keys;
+
+		printf("%s: %s\n", class->name, class->summary);
+		while (*key) {
+			size_t len = strcspn(key, "\n");
+
+			printf("  %.*s\n", (int)len, key);
+			key += len + (key[len] == '\n');
+		}
+	}
+}
+
+/* SIZE[,hugepages=2M|1G][,shared=on][,prefault=N]: the spec parser reads it as a device's. */
+static int run_parse_memory(struct ram_config *ram, const char *text, struct diag *diag)
+{
+	struct spec spec;
+	const char *pages;
+	bool shared = false;
+	uint64_t threads = ram->prefault_threads;
+	int err = spec_parse(&spec, text, diag);
+
+	if (err)
+		return err;
+	if (parse_size(spec.class_name, &ram->size) || !ram->size)
+		return diag_set(diag, -EINVAL, "--memory", "'%s' is not a size such as 512M or 4G",
+				spec.class_name);
+	pages = spec_text(&spec, "hugepages");
+	if (pages && !strcmp(pages, "2M"))
+		ram->backing = RAM_HUGETLB_2M;
+	else if (pages && !strcmp(pages, "1G"))
+		ram->backing = RAM_HUGETLB_1G;
+	else if (pages)
+		return diag_set(diag, -EINVAL, "--memory", "hugepages=%s is neither 2M nor 1G",
+				pages);
+	err = spec_bool(&spec, "shared", &shared, diag);
+	if (!err)
+		err = spec_number(&spec, "prefault", 64, &threads, diag);
+	if (!err)
+		err = spec_done(&spec, diag);
+	if (err)
+		return err;
+	if (shared && ram->backing != RAM_ANON)
+		return diag_set(diag, -EINVAL, "--memory",
+				"hugepages= memory is always shareable; leave out shared=on");
+	if (shared)
+		ram->backing = RAM_MEMFD;
+	ram->prefault_threads = (unsigned int)threads;
+	return 0;
+}
+
+static int run_parse_cpus(struct vm_config *config, const char *text, struct diag *diag)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n < 1 || n > VM_CPUS_MAX)
+		return diag_set(diag, -EINVAL, "--cpus", "'%s' is not a number from 1 to %d", text,
+				VM_CPUS_MAX);
+	config->cpus = (unsigned int)n;
+	return 0;
+}
+
+static int run_parse_word(const char *option, const char *text, const char *const *words,
+			  int *value, struct diag *diag)
+{
+	for (int i = 0; words[i]; i++) {
+		if (strcmp(text, words[i]))
+			continue;
+		*value = i;
+		return 0;
+	}
+	return diag_set(diag, -EINVAL, option, "'%s' is not one of its words; see --help", text);
+}
+
+static int run_parse_option(struct run *run, int option, const char *value, struct diag *diag)
+{
+	static const char *const unpack[] = { "auto", "always", "never", NULL };
+	static const char *const reboot[] = { "again", "exit", NULL };
+	struct vm_config *config = &run->config;
+	int word = 0, err;
+
+	switch (option) {
+	case 'k':
+		config->kernel = value;
+		return 0;
+	case 'i':
+		config->initrd = value;
+		return 0;
+	case 'a':
+		config->append = value;
+		return 0;
+	case 'c':
+		return run_parse_cpus(config, value, diag);
+	case 'm':
+		return run_parse_memory(&config->ram, value, diag);
+	case 'd':
+		if (config->nr_devices == VM_DEVICES_MAX)
+			return diag_set(diag, -EINVAL, "--device", "given more than %d times",
+					VM_DEVICES_MAX);
+		return spec_parse(&config->devices[config->nr_devices++], value, diag);
+	case 'u':
+		err = run_parse_word("--unpack", value, unpack, &word, diag);
+		config->unpack = (enum vm_unpack)word;
+		return err;
+	case 'r':
+		err = run_parse_word("--reboot", value, reboot, &word, diag);
+		config->reboot = (enum vm_reboot)word;
+		return err;
+	case 'p':
+		run->plan_only = true;
+		return 0;
+	case 's':
+		if (value && strcmp(value, "json"))
+			return diag_set(diag, -EINVAL, "--stats", "'%s' is not json", value);
+		run->stats = value ? STATS_JSON : STATS_TEXT;
+		return 0;
+	case 'f':
+		run->stats_file = value;
+		if (run->stats == STATS_OFF)
+			run->stats = STATS_TEXT;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void run_print_stats(struct run *run)
+{
+	FILE *to = run->stats_file ? fopen(run->stats_file, "w") : stderr;
+
+	if (!to) {
+		log_error(run->stats_file, "cannot be written: %s", strerror(errno));
+		return;
+	}
+	if (run->stats == STATS_JSON)
+		stats_print_json(run->vm, to);
+	else
+		stats_print(run->vm, to);
+	if (run->stats_file && fclose(to))
+		log_error(run->stats_file, "is incomplete: %s", strerror(errno));
+}
+
+static void run_on_signal(void *opaque, uint32_t events)
+{
+	struct run *run = opaque;
+	struct signalfd_siginfo info;
+
+	if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		run_print_stats(run);
+	else
+		vm_end(run->vm, VM_END_USER, 0);
+}
+
+/* SIGUSR1, SIGINT, SIGTERM and SIGHUP come to the loop, so that every end is an orderly one. */
+static int run_catch_signals(struct run *run, struct diag *diag)
+{
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return diag_set(diag, -errno, "signals", "cannot be received: %s", strerror(errno));
+	err = loop_watch(run->vm->loop, &run->signals, run->signal_fd, EPOLLIN, run_on_signal, run);
+	if (err) {
+		close(run->signal_fd);
+		return diag_set(diag, err, "signals", "cannot be watched: %s", strerror(-err));
+	}
+	return 0;
+}
+
+static void run_release_signals(struct run *run)
+{
+	loop_unwatch(run->vm->loop, &run->signals);
+	close(run->signal_fd);
+}
+
+static int run_exit_status(struct vm *vm)
+{
+	diag_print(&vm->end_diag);
+	switch (vm->end) {
+	case VM_END_NONE:
+	case VM_END_HOST_ERROR:
+		return RUN_HOST_ERROR;
+	case VM_END_OFF:
+		return CLI_OK;
+	case VM_END_RESET:
+		return RUN_RESET;
+	case VM_END_PANIC:
+		return RUN_PANIC;
+	case VM_END_TRIPLE_FAULT:
+		return RUN_TRIPLE_FAULT;
+	case VM_END_KVM_ERROR:
+		return RUN_KVM_ERROR;
+	case VM_END_USER:
+		return RUN_USER;
+	case VM_END_DEBUG_EXIT:
+		return vm->end_status;
+	}
+	return RUN_HOST_ERROR;
+}
+
+static int run_machine(struct run *run, struct sys *sys, struct phases *phases)
+{
+	struct diag diag = DIAG_INIT;
+	int status, err;
+
+	err = vm_create(sys, &run->config, phases, &run->vm, &diag);
+	if (err)
+		return cli_refuse(&diag);
+	err = run_catch_signals(run, &diag);
+	if (err) {
+		vm_destroy(run->vm);
+		return cli_refuse(&diag);
+	}
+	err = vm_run(run->vm, &diag);
+	if (run->stats != STATS_OFF)
+		run_print_stats(run);
+	run_release_signals(run);
+	if (err) {
+		diag_set(&diag, err, "virtual machine", "stopped: %s", strerror(-err));
+		status = cli_refuse(&diag);
+	} else {
+		status = run_exit_status(run->vm);
+	}
+	vm_destroy(run->vm);
+	return status;
+}
+
+static int run_start(struct run *run, struct phases *phases)
+{
+	struct sys sys = sys_real();
+	struct diag diag = DIAG_INIT;
+	struct plan *plan = calloc(1, sizeof(*plan));
+	int err;
+
+	if (!plan)
+		return CLI_REFUSED;
+	err = plan_make(plan, &sys, &run->config, &diag);
+	if (run->plan_only)
+		plan_print(plan, stdout, &diag);
+	plan_fini(plan);
+	free(plan);
+	if (run->plan_only)
+		return err ? CLI_REFUSED : CLI_OK;
+	if (err) {
+		diag_set(&diag, err, "virtual machine", "cannot start: %s", strerror(-err));
+		return cli_refuse(&diag);
+	}
+	phases_mark(phases, "plan");
+	return run_machine(run, &sys, phases);
+}
+
+static int run_run(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "append", required_argument, NULL, 'a' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "device", required_argument, NULL, 'd' },
+		{ "unpack", required_argument, NULL, 'u' },
+		{ "reboot", required_argument, NULL, 'r' },
+		{ "plan", no_argument, NULL, 'p' },
+		{ "stats", optional_argument, NULL, 's' },
+		{ "stats-file", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct diag diag = DIAG_INIT;
+	struct phases phases;
+	struct run *run;
+	int option, status;
+
+	phases_begin(&phases);
+	run = calloc(1, sizeof(*run));
+	if (!run)
+		return CLI_REFUSED;
+	run->config.cpus = 1;
+	run->config.ram.size = MIB(512);
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h' || (option == 'd' && !strcmp(optarg, "help"))) {
+			if (option == 'h')
+				cli_help(self);
+			else
+				run_device_help();
+			free(run);
+			return CLI_OK;
+		}
+		if (option == '?') {
+			status = cli_usage_error(self,
+						 "%s is not an option, or its value is missing",
+						 argv[optind - 1]);
+			goto out;
+		}
+		if (run_parse_option(run, option, optarg, &diag)) {
+			diag_print(&diag);
+			status = CLI_USAGE;
+			goto out;
+		}
+	}
+	if (optind < argc)
+		status = cli_usage_error(self, "'%s' belongs to no option", argv[optind]);
+	else if (!run->config.kernel)
+		status = cli_usage_error(self, "no --kernel FILE says what to boot");
+	else
+		status = run_start(run, &phases);
+out:
+	free(run);
+	return status;
+}
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.summary = "start a virtual machine, with real devices if wanted",
+	.run = run_run,
+	.usage = run_usage,
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What device classes need of a board, whichever architecture it is for: the PCI fabric, where a
+ * device goes on it, and the address space of passed-through devices.
+ */
+#ifndef AIRLOCK_MACHINE_BOARD_H
+#define AIRLOCK_MACHINE_BOARD_H
+
+#include "machine/vm.h"
+#include "pci/fabric.h"
+#include "vfio/vfio.h"
+
+#define BOARD_SLOTS_MAX 64
+
+/* A guest slot whose functions belong together: those of one IOMMU group of the host. */
+struct board_slot {
+	int group; /* the host's number; -1: one function that is not a passed-through one */
+	struct pci_bus *bus;
+	uint8_t device, next_function;
+};
+
+/* First member of every architecture's board. */
+struct board {
+	struct pci_fabric *fabric;
+	struct vfio_context *vfio; /* made with the first passed-through device */
+	unsigned int nr_ports;
+	unsigned int nr_slots;
+	struct board_slot slots[BOARD_SLOTS_MAX];
+};
+
+/* The bus that `id` names ("pcie.0" is the root bus); -ENOENT with diag filled. */
+int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, struct diag *diag);
+
+/*
+ * Finds a place for a function of host group `group`: beside its group's other functions, else on
+ * the named bus, else behind a root port made for it. 0 or -errno with diag filled; the place is
+ * taken only by board_slot_use().
+ */
+int board_slot_find(struct board *board, const char *bus_id, int group, struct board_slot **slot,
+		    struct diag *diag);
+/* The slot's next function number: 0..7, or -ENOSPC. */
+int board_slot_use(struct board_slot *slot);
+
+/* The VM's address space for passed-through devices, opened on first use. */
+int board_vfio(struct vm *vm, const char *container, struct vfio_context **context,
+	       struct diag *diag);
+
+#endif

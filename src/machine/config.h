@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the user asked for, parsed and bounded, before anything is opened. */
+#ifndef AIRLOCK_MACHINE_CONFIG_H
+#define AIRLOCK_MACHINE_CONFIG_H
+
+#include "base/diag.h"
+#include "machine/spec.h"
+#include "memory/ram.h"
+
+/* APIC ids are 8 bits wide in a message that is not remapped; 255 is the broadcast. */
+#define VM_CPUS_MAX    254
+#define VM_DEVICES_MAX 64
+
+/* Whether a compressed kernel is unpacked on the host's side. */
+enum vm_unpack { VM_UNPACK_AUTO, VM_UNPACK_ALWAYS, VM_UNPACK_NEVER };
+enum vm_reboot { VM_REBOOT_AGAIN, VM_REBOOT_EXIT };
+
+struct vm_config {
+	const char *kernel, *initrd, *append; /* paths and text; initrd and append may be NULL */
+	unsigned int cpus;
+	struct ram_config ram;
+	enum vm_unpack unpack;
+	enum vm_reboot reboot; /* what a guest's reset does */
+	unsigned int nr_devices;
+	struct spec devices[VM_DEVICES_MAX]; /* --device, in the order given */
+};
+
+#endif

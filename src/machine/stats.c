@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine/stats.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "host/text.h"
+#include "machine/board.h"
+#include "machine/kvm_stats.h"
+#include "machine/vcpu.h"
+
+/* Where figures go: aligned text, or JSON written as we go along. */
+struct stats_sink {
+	FILE *to;
+	bool json;
+	bool first; /* no comma before the next member */
+};
+
+static void stats_open(struct stats_sink *s, const char *section)
+{
+	if (s->json)
+		fprintf(s->to, "%s\"%s\":{", s->first ? "" : ",", section);
+	else
+		fprintf(s->to, "%s\n", section);
+	s->first = true;
+}
+
+static void stats_close(struct stats_sink *s)
+{
+	if (s->json)
+		fputc('}', s->to);
+	s->first = false;
+}
+
+/* Names are ours or KVM's: no quoting is needed. */
+static void stats_number(struct stats_sink *s, const char *name, uint64_t value)
+{
+	if (s->json)
+		fprintf(s->to, "%s\"%s\":%" PRIu64, s->first ? "" : ",", name, value);
+	else
+		fprintf(s->to, "  %-36s %14" PRIu64 "\n", name, value);
+	s->first = false;
+}
+
+static void stats_phases(struct vm *vm, struct stats_sink *s)
+{
+	const struct phases *p = vm->phases;
+	uint64_t before;
+
+	if (!p)
+		return;
+	before = p->start_ns;
+	stats_open(s, s->json ? "phases_us" : "start-up phases (microseconds)");
+	for (unsigned int i = 0; i < p->nr; i++) {
+		stats_number(s, p->marks[i].name, (p->marks[i].end_ns - before) / 1000);
+		before = p->marks[i].end_ns;
+	}
+	if (p->nr)
+		stats_number(s, "total", (before - p->start_ns) / 1000);
+	stats_close(s);
+}
+
+static void stats_exits(struct vm *vm, struct stats_sink *s)
+{
+	uint64_t total = 0;
+
+	stats_open(s, s->json ? "exits" : "exits to user space by reason");
+	for (unsigned int reason = 0; reason < VCPU_REASONS; reason++) {
+		uint64_t n = 0;
+
+		for (unsigned int i = 0; i < vm->nr_cpus; i++)
+			n += atomic_load_explicit(&vm->cpus[i]->exits[reason],
+						  memory_order_relaxed);
+		if (n)
+			stats_number(s, vcpu_reason_name(reason), n);
+		total += n;
+	}
+	stats_number(s, "total", total);
+	stats_close(s);
+}
+
+struct stats_regions {
+	struct stats_sink *sink;
+	bool writes;
+};
+
+static void stats_region(void *opaque, const struct bus_region *r)
+{
+	struct stats_regions *ctx = opaque;
+	uint64_t n = atomic_load_explicit(ctx->writes ? &r->nr_writes : &r->nr_reads,
+					  memory_order_relaxed);
+
+	if (n)
+		stats_number(ctx->sink, r->name, n);
+}
+
+static void stats_accesses(struct vm *vm, struct stats_sink *s)
+{
+	struct stats_regions ctx = { .sink = s };
+
+	stats_open(s, s->json ? "register_reads" : "trapped reads by register block");
+	bus_walk(&vm->bus, stats_region, &ctx);
+	stats_close(s);
+	ctx.writes = true;
+	stats_open(s, s->json ? "register_writes" : "trapped writes by register block");
+	bus_walk(&vm->bus, stats_region, &ctx);
+	stats_close(s);
+}
+
+static void stats_dma(struct vm *vm, struct stats_sink *s)
+{
+	struct dma_stats dma;
+
+	if (!vm->board->vfio)
+		return;
+	vfio_context_dma_stats(vm->board->vfio, &dma);
+	stats_open(s, s->json ? "dma" : "DMA mappings");
+	stats_number(s, "mapped_bytes", dma.mapped_bytes);
+	stats_number(s, "mappings", dma.nr_mappings);
+	stats_number(s, "map_ioctls", dma.nr_maps);
+	stats_number(s, "unmap_ioctls", dma.nr_unmaps);
+	stats_number(s, "map_us", dma.map_ns / 1000);
+	stats_number(s, "refused", dma.nr_refused);
+	stats_close(s);
+}
+
+static void stats_vfio(struct vm *vm, struct stats_sink *s)
+{
+	for (struct device *dev = vm->devices; dev; dev = dev->next) {
+		struct vfio_pci_stats v;
+		uint64_t total = 0, n;
+
+		if (!vfio_pci_is(dev))
+			continue;
+		vfio_pci_stats(dev, &v);
+		for (unsigned int i = 0; i < v.nr_vectors; i++)
+			if (!vfio_pci_vector_count(dev, i, &n))
+				total += n;
+		stats_open(s, dev->name);
+		stats_number(s, "vectors", v.nr_vectors);
+		stats_number(s, "interrupts", total + v.nr_intx);
+		stats_number(s, "intx_interrupts", v.nr_intx);
+		stats_number(s, "interrupt_setups", v.nr_irq_setups);
+		stats_number(s, "config_accesses", v.nr_config);
+		stats_number(s, "resets", v.nr_resets);
+		stats_close(s);
+	}
+}
+
+/* Sums of the vCPUs' counters, by name. */
+struct stats_sum {
+	unsigned int nr;
+	struct {
+		char name[48];
+		uint64_t value;
+	} item[160];
+};
+
+static void stats_add(void *opaque, const char *name, uint64_t value)
+{
+	struct stats_sum *sum = opaque;
+	unsigned int i;
+
+	for (i = 0; i < sum->nr; i++)
+		if (!strcmp(sum->item[i].name, name))
+			break;
+	if (i == ARRAY_SIZE(sum->item))
+		return;
+	if (i == sum->nr)
+		snprintf(sum->item[sum->nr++].name, sizeof(sum->item[0].name), "%s", name);
+	sum->item[i].value += value;
+}
+
+static void stats_kvm(struct vm *vm, struct stats_sink *s)
+{
+	struct stats_sum *sum = calloc(1, sizeof(*sum));
+
+	if (!sum)
+		return;
+	for (unsigned int i = 0; i < vm->nr_cpus; i++)
+		if (kvm_stats_read(vm->sys, vm->cpus[i]->fd, stats_add, sum))
+			break;
+	stats_open(s, s->json ? "kvm" : "KVM's counters, all vCPUs");
+	for (unsigned int i = 0; i < sum->nr; i++)
+		if (sum->item[i].value)
+			stats_number(s, sum->item[i].name, sum->item[i].value);
+	stats_close(s);
+	free(sum);
+}
+
+static void stats_all(struct vm *vm, struct stats_sink *s)
+{
+	stats_phases(vm, s);
+	stats_exits(vm, s);
+	stats_accesses(vm, s);
+	stats_open(s, s->json ? "interrupts" : "interrupt routes");
+	stats_number(s, "route_commits", vm->irq.nr_commits);
+	stats_close(s);
+	stats_dma(vm, s);
+	stats_vfio(vm, s);
+	stats_kvm(vm, s);
+}
+
+void stats_print(struct vm *vm, FILE *to)
+{
+	struct stats_sink s = { .to = to };
+
+	stats_all(vm, &s);
+	fflush(to);
+}
+
+void stats_print_json(struct vm *vm, FILE *to)
+{
+	struct stats_sink s = { .to = to, .json = true, .first = true };
+
+	fputc('{', to);
+	stats_all(vm, &s);
+	fputs("}\n", to);
+	fflush(to);
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The PC board: what is soldered on (I/O APIC, serial port, clock, power management), the PCI
+ * fabric, whatever --device adds, and the firmware's part: tables, PCI resources, the image.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/terminal.h"
+#include "device/ioapic.h"
+#include "device/pit.h"
+#include "device/pm.h"
+#include "device/pvpanic.h"
+#include "device/rtc.h"
+#include "device/serial.h"
+#include "machine/board.h"
+#include "machine/devices.h"
+#include "machine/x86/acpi.h"
+#include "machine/x86/arch.h"
+#include "machine/x86/layout.h"
+#include "machine/x86/pc.h"
+
+#define PC_IOAPIC_ID 0
+
+struct pc {
+	struct board board; /* first */
+	struct ioapic *ioapic;
+	struct character *console;
+	struct acpi_blob acpi;
+	struct boot_image *image;
+};
+
+static struct pc *pc_of(struct vm *vm)
+{
+	return (struct pc *)(void *)vm->board;
+}
+
+/* ---- interrupt pins ---- */
+
+static void pc_route_set(void *opaque, unsigned int pin, const struct msi_message *msg)
+{
+	struct vm *vm = opaque;
+
+	irq_pin_set(&vm->irq, pin, msg, msg ? *msg : (struct msi_message){ 0 });
+}
+
+static void pc_route_commit(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	/* KVM keeps the table it had; a level interrupt would be sent, but its end not seen. */
+	if (irq_commit(&vm->irq))
+		vm_end_because(vm, VM_END_HOST_ERROR, "ioapic", "KVM refuses its interrupt routes");
+}
+
+static void pc_irq_send(void *opaque, unsigned int pin, const struct msi_message *msg)
+{
+	struct vm *vm = opaque;
+
+	irq_send(&vm->irq, (rid_t){ 0 }, *msg);
+}
+
+static const struct ioapic_ops pc_ioapic_ops = {
+	.route_set = pc_route_set,
+	.route_commit = pc_route_commit,
+	.send = pc_irq_send,
+};
+
+void arch_irq_set(struct vm *vm, unsigned int pin, unsigned int share, bool level)
+{
+	ioapic_irq_set(pc_of(vm)->ioapic, pin, share, level);
+}
+
+void arch_irq_eoi_watch(struct vm *vm, unsigned int pin, struct irq_eoi *eoi)
+{
+	ioapic_eoi_watch(pc_of(vm)->ioapic, pin, eoi);
+}
+
+void arch_irq_eoi_unwatch(struct vm *vm, unsigned int pin, struct irq_eoi *eoi)
+{
+	ioapic_eoi_unwatch(pc_of(vm)->ioapic, pin, eoi);
+}
+
+void pc_ioapic_eoi(struct vm *vm, uint8_t vector)
+{
+	ioapic_eoi(pc_of(vm)->ioapic, vector);
+}
+
+/* ---- what is soldered on ---- */
+
+static void pc_leave(void *opaque)
+{
+	vm_end(opaque, VM_END_USER, 0);
+}
+
+static int pc_create_console(struct vm *vm, struct diag *diag)
+{
+	const struct terminal_config terminal = {
+		.sys = vm->sys,
+		.loop = vm->loop,
+		.in = STDIN_FILENO,
+		.out = STDOUT_FILENO,
+		.leave = pc_leave,
+		.opaque = vm,
+	};
+	struct serial_config serial = {
+		.name = "serial0",
+		.port = LAYOUT_PORT_COM1,
+		.pin = LAYOUT_IRQ_COM1,
+	};
+	struct device *dev;
+	int err = terminal_create(&terminal, &pc_of(vm)->console);
+
+	if (err)
+		return diag_set(diag, err, "console", "the terminal cannot be used: %s",
+				strerror(-err));
+	serial.backend = pc_of(vm)->console;
+	err = serial_create(&vm->platform, &serial, &dev);
+	if (!err)
+		vm_add_device(vm, dev);
+	return err;
+}
+
+static int pc_create_legacy(struct vm *vm, struct diag *diag)
+{
+	const struct ioapic_config ioapic = {
+		.base = LAYOUT_IOAPIC,
+		.id = PC_IOAPIC_ID,
+		.ops = &pc_ioapic_ops,
+		.opaque = vm,
+	};
+	const struct rtc_config rtc = {
+		.port = LAYOUT_PORT_RTC,
+		.pin = LAYOUT_IRQ_RTC,
+		.ram_low = min_u64(vm->ram->size, RAM_HOLE),
+		.ram_high = vm->ram->size - min_u64(vm->ram->size, RAM_HOLE),
+	};
+	const struct pit_config pit = { .pin = PIT_PIN };
+	const struct pm_config pm = {
+		.port = LAYOUT_PORT_PM1A_EVT,
+		.sci_pin = LAYOUT_IRQ_SCI,
+		.slp_typ_s5 = LAYOUT_S5_SLP_TYP,
+	};
+	struct device *dev;
+	int err = ioapic_create(&vm->platform, &ioapic, &pc_of(vm)->ioapic);
+
+	if (err)
+		return err;
+	vm_add_device(vm, ioapic_device(pc_of(vm)->ioapic));
+	err = pc_create_console(vm, diag);
+	if (err)
+		return err;
+	err = rtc_create(&vm->platform, &rtc, &dev);
+	if (err)
+		return err;
+	vm_add_device(vm, dev);
+	err = pit_create(&vm->platform, &pit, &dev);
+	if (err)
+		return err;
+	vm_add_device(vm, dev);
+	err = pm_create(&vm->platform, &pm, &dev);
+	if (err)
+		return err;
+	vm_add_device(vm, dev);
+	err = pvpanic_create(&vm->platform, LAYOUT_PORT_PVPANIC, &dev);
+	if (err)
+		return err;
+	vm_add_device(vm, dev);
+	return 0;
+}
+
+/*
+ * ECAM covers the buses this machine can have, a port for each device, and no more: Linux knocks on
+ * every device number of every bus the MCFG table names, 64 exits for each bus that is not there.
+ *
+ * Above RAM there are three quarters of the guest's physical address space: the upper half is the
+ * window for 64-bit BARs, so that very large ones fit however much RAM there is.
+ */
+static int pc_create_fabric(struct vm *vm, struct diag *diag)
+{
+	uint64_t top = BIT64(vm->arch->phys_bits), half = top / 2;
+	struct pci_fabric_config config = {
+		.ecam = range_of(LAYOUT_ECAM, MIB(1 + vm->config->nr_devices)),
+		.mmio32 = range_of(LAYOUT_MMIO32_LOW, LAYOUT_MMIO32_LOW_SIZE),
+		.io = range_of(LAYOUT_PCI_IO, LAYOUT_PCI_IO_SIZE),
+		.intx_pins = { LAYOUT_IRQ_INTX, LAYOUT_IRQ_INTX + 1, LAYOUT_IRQ_INTX + 2,
+			       LAYOUT_IRQ_INTX + 3 },
+	};
+	int err;
+
+	if (vm->ram->regions[vm->ram->nr_regions - 1].gpa.last >= half) {
+		diag_set(diag, -E2BIG, "--memory",
+			 "reaches into the upper half of this CPU's %u-bit physical addresses, "
+			 "where PCI devices go",
+			 vm->arch->phys_bits);
+		return diag_remedy(diag, "give the guest less memory");
+	}
+	config.mmio64 = range_of(half, half);
+	err = pci_fabric_create(&vm->platform, &config, &vm->board->fabric);
+	return err ? diag_set(diag, err, "PCI", "%s", strerror(-err)) : 0;
+}
+
+static int pc_create_devices(struct vm *vm, struct diag *diag)
+{
+	for (unsigned int i = 0; i < vm->config->nr_devices; i++) {
+		struct spec *spec = &vm->config->devices[i];
+		const struct device_class *class = device_class_find(spec->class_name);
+		int err = class ? class->create(vm, spec, diag) : device_class_unknown(spec, diag);
+
+		if (err)
+			return err;
+	}
+	/* With every device there, RAM becomes reachable for them, in one go. */
+	return vm->board->vfio ? vfio_context_map(vm->board->vfio, diag) : 0;
+}
+
+/* ---- firmware ---- */
+
+static int pc_build_acpi(struct vm *vm, struct diag *diag)
+{
+	const struct pci_fabric_config *pci = pci_fabric_config(vm->board->fabric);
+	uint32_t apic_ids[VM_CPUS_MAX];
+	struct acpi_config config = {
+		.nr_cpus = vm->nr_cpus,
+		.apic_ids = apic_ids,
+		.ioapic_id = PC_IOAPIC_ID,
+		.bus_last = (uint8_t)(range_len(pci->ecam) / MIB(1) - 1),
+		.nr_windows = 2,
+		.windows = { pci->mmio32, pci->mmio64 },
+		.serial = true,
+		.rtc = true,
+		.pvpanic = true,
+	};
+
+	for (unsigned int i = 0; i < vm->nr_cpus; i++)
+		apic_ids[i] = cpuid_apic_id(&vm->arch->cpuid, i);
+	return acpi_build(&config, &pc_of(vm)->acpi, diag);
+}
+
+static struct boot_config pc_boot_config(const struct vm_config *config)
+{
+	static const enum boot_unpack unpack[] = {
+		[VM_UNPACK_AUTO] = BOOT_UNPACK_AUTO,
+		[VM_UNPACK_ALWAYS] = BOOT_UNPACK_ALWAYS,
+		[VM_UNPACK_NEVER] = BOOT_UNPACK_NEVER,
+	};
+
+	return (struct boot_config){
+		.kernel = config->kernel,
+		.initrd = config->initrd,
+		.cmdline = config->append,
+		.unpack = unpack[config->unpack],
+	};
+}
+
+int arch_image_describe(struct sys *sys, const struct vm_config *config, char *text, size_t size,
+			struct diag *diag)
+{
+	const struct boot_config boot = pc_boot_config(config);
+	struct boot_image *image;
+	int err = boot_image_open(sys, &boot, &image, diag);
+
+	if (err)
+		return err;
+	snprintf(text, size, "%s", boot_image_what(image));
+	boot_image_close(image);
+	return 0;
+}
+
+int arch_board_create(struct vm *vm, struct diag *diag)
+{
+	const struct boot_config boot = pc_boot_config(vm->config);
+	struct pc *pc = calloc(1, sizeof(*pc));
+	int err;
+
+	if (!pc)
+		return -ENOMEM;
+	vm->board = &pc->board;
+	err = boot_image_open(vm->sys, &boot, &pc->image, diag);
+	if (!err)
+		err = pc_create_fabric(vm, diag);
+	if (!err)
+		err = pc_create_legacy(vm, diag);
+	if (!err)
+		err = pc_create_devices(vm, diag);
+	if (!err)
+		err = pc_build_acpi(vm, diag);
+	if (err)
+		arch_board_destroy(vm);
+	return err;
+}
+
+static void pc_destroy_devices(struct vm *vm)
+{
+	/* Newest first: the I/O APIC, which all others interrupt through, goes last. */
+	while (vm->devices) {
+		struct device *last = vm->devices;
+
+		while (last->next)
+			last = last->next;
+		vm_remove_device(vm, last);
+	}
+}
+
+void arch_board_destroy(struct vm *vm)
+{
+	struct pc *pc = pc_of(vm);
+
+	pc_destroy_devices(vm);
+	if (pc->board.vfio)
+		vfio_context_destroy(pc->board.vfio);
+	if (pc->board.fabric)
+		pci_fabric_destroy(pc->board.fabric);
+	if (pc->console)
+		pc->console->ops->destroy(pc->console);
+	if (pc->image)
+		boot_image_close(pc->image);
+	acpi_blob_fini(&pc->acpi);
+	free(pc);
+	vm->board = NULL;
+}
+
+int arch_board_boot(struct vm *vm, struct diag *diag)
+{
+	struct pc *pc = pc_of(vm);
+	struct boot_entry entry;
+	int err;
+
+	if (vm->booted) {
+		for (unsigned int i = 0; i < vm->nr_cpus; i++) {
+			err = arch_vcpu_reset(vm->cpus[i]);
+			if (err)
+				return diag_set(diag, err, vm->cpus[i]->name,
+						"KVM refuses its power-on state: %s",
+						strerror(-err));
+		}
+		pci_fabric_reset(pc->board.fabric);
+		err = ram_clear(vm->ram);
+		if (err)
+			return diag_set(diag, err, "guest RAM", "cannot be cleared: %s",
+					strerror(-err));
+	}
+	err = pci_fabric_assign(pc->board.fabric, diag);
+	if (err)
+		return err;
+	err = acpi_install(&pc->acpi, vm->ram);
+	if (err)
+		return diag_set(diag, err, "ACPI tables", "do not fit in guest RAM");
+	err = boot_image_load(pc->image, vm->ram, pc->acpi.rsdp, &entry, diag);
+	if (err)
+		return err;
+	err = arch_vcpu_enter(vm->cpus[0], &entry);
+	if (err)
+		return diag_set(diag, err, vm->cpus[0]->name, "KVM refuses its first registers: %s",
+				strerror(-err));
+	vm->booted = true;
+	return 0;
+}
