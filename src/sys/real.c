@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -194,6 +195,8 @@ static int real_madvise(struct sys *sys, void *addr, size_t len, int advice)
 
 static int real_tree_path(enum sys_tree tree, const char *path, char *buf, size_t size)
 {
+	if (tree == SYS_TREE_LOG)
+		return -ENOENT;
 	if ((size_t)snprintf(buf, size, "%s/%s", tree_roots[tree], path) >= size)
 		return -ENAMETOOLONG;
 	return 0;
@@ -207,14 +210,36 @@ static int real_tree_open(enum sys_tree tree, const char *path, int flags)
 	return err ? err : real_open_path(full, flags);
 }
 
+/* The log has no file that can be read without waiting at its end: it is asked for whole. */
+static ssize_t real_read_log(const char *path, char *buf, size_t size)
+{
+	int len, n;
+
+	if (strcmp(path, "kernel"))
+		return -ENOENT;
+	len = klogctl(10 /* SYSLOG_ACTION_SIZE_BUFFER */, NULL, 0);
+	if (len < 0)
+		return -errno;
+	if ((size_t)len > size - 1)
+		return -EFBIG;
+	n = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, buf, (int)size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return n;
+}
+
 static ssize_t real_read_file(struct sys *sys, enum sys_tree tree, const char *path, void *buf,
 			      size_t size)
 {
-	int fd = real_tree_open(tree, path, O_RDONLY);
 	char *text = buf;
 	size_t len = 0;
 	ssize_t n;
+	int fd;
 
+	if (tree == SYS_TREE_LOG)
+		return real_read_log(path, buf, size);
+	fd = real_tree_open(tree, path, O_RDONLY);
 	if (fd < 0)
 		return fd;
 	for (;;) {

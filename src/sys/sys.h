@@ -38,6 +38,7 @@ enum sys_tree {
 	SYS_TREE_SYS,  /* /sys */
 	SYS_TREE_PROC, /* /proc */
 	SYS_TREE_DEV,  /* /dev: list only */
+	SYS_TREE_LOG,  /* the kernel's log: one file, "kernel"; read only */
 };
 
 enum sys_limit { SYS_LIMIT_MEMLOCK, SYS_LIMIT_NOFILE };
