@@ -92,6 +92,27 @@ static int headroom_check_pool(const struct assign_memlock *plan, const struct h
 	return -ENOMEM;
 }
 
+static int headroom_check_cgroup(const struct assign_memlock *plan,
+				 const struct host_limits *limits, struct diag *diag)
+{
+	char need_text[HOST_SIZE_TEXT], max_text[HOST_SIZE_TEXT], used_text[HOST_SIZE_TEXT];
+	uint64_t left = limits->cgroup_max > limits->cgroup_used
+				? limits->cgroup_max - limits->cgroup_used
+				: 0;
+
+	/* Pinned pages are charged to the control group like any others, and stay charged. */
+	if (plan->ram <= left)
+		return 0;
+	diag_set(diag, -ENOMEM, "control group memory",
+		 "pinning %s of guest RAM would exceed the limit of %s (%s used): %s",
+		 host_size_format(plan->ram, need_text),
+		 host_size_format(limits->cgroup_max, max_text),
+		 host_size_format(limits->cgroup_used, used_text), limits->cgroup_file);
+	diag_remedy(diag, "raise it (systemd: MemoryMax=), or give at most --memory %lluM",
+		    (unsigned long long)(left >> 20));
+	return -ENOMEM;
+}
+
 int assign_headroom_check(const struct assign_memlock *plan, const struct host_limits *limits,
 			  struct diag *diag)
 {
@@ -102,6 +123,12 @@ int assign_headroom_check(const struct assign_memlock *plan, const struct host_l
 		return 0;
 	if (plan->hugepage_size)
 		return headroom_check_pool(plan, limits, diag);
+	if (limits->cgroup_known && limits->cgroup_max != SYS_UNLIMITED) {
+		int err = headroom_check_cgroup(plan, limits, diag);
+
+		if (err)
+			return err;
+	}
 	if (!limits->meminfo_known || memlock_add(plan->ram, reserve) <= limits->mem_available)
 		return 0;
 	diag_set(diag, -ENOMEM, "host memory",

@@ -38,7 +38,8 @@ int assign_memlock_check(const struct assign_memlock *plan, const struct host_li
 
 /*
  * The host-headroom guard: pinned pages cannot be reclaimed or swapped, so a pin that leaves the
- * host without a reserve ends in the OOM killer. RAM from hugetlbfs is held against its pool.
+ * host without a reserve ends in the OOM killer; one beyond its control group's limit likewise. RAM
+ * from hugetlbfs is held against its pool.
  * 0, or -ENOMEM with the reason and remedy.
  */
 int assign_headroom_check(const struct assign_memlock *plan, const struct host_limits *limits,

@@ -12,6 +12,8 @@ static const struct cli_command *const commands[] = {
 	&cli_run,
 	&cli_devices,
 	&cli_topology,
+	&cli_check,
+	&cli_host,
 };
 
 static const struct cli_command *command_find(const char *name)

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "host/capture_store.h"
+#include "host/faults.h"
 
 #define CAPTURE_MIN_BUCKETS 1024
 
@@ -412,6 +413,34 @@ static size_t record_squeeze_interrupts(char *text)
 	return (size_t)(out - text);
 }
 
+/* Of the kernel's log only what host/faults.c reads: the rest may hold anything. */
+static size_t record_squeeze_log(char *text)
+{
+	char *in = text, *out = text;
+
+	while (*in) {
+		size_t len = strcspn(in, "\n");
+		char saved = in[len];
+
+		in[len] = '\0';
+		if (host_fault_line(in)) {
+			memmove(out, in, len);
+			out += len;
+			*out++ = '\n';
+		}
+		in[len] = saved;
+		in += len + !!saved;
+	}
+	*out = '\0';
+	return (size_t)(out - text);
+}
+
+/* Other processes are nobody's business: what they hold is not recorded, and so unknown. */
+static bool record_is_private(enum sys_tree tree, const char *path)
+{
+	return tree == SYS_TREE_PROC && (!*path || (*path >= '0' && *path <= '9'));
+}
+
 static ssize_t record_read_file(struct sys *sys, enum sys_tree tree, const char *path, void *buf,
 				size_t size)
 {
@@ -419,8 +448,12 @@ static ssize_t record_read_file(struct sys *sys, enum sys_tree tree, const char 
 	struct sys *real = capture->real;
 	ssize_t n = real->ops->read_file(real, tree, path, buf, size);
 
+	if (record_is_private(tree, path))
+		return n;
 	if (n >= 0 && tree == SYS_TREE_PROC && !strcmp(path, "interrupts"))
 		n = (ssize_t)record_squeeze_interrupts(buf);
+	if (n >= 0 && tree == SYS_TREE_LOG)
+		n = (ssize_t)record_squeeze_log(buf);
 	if (n < 0)
 		record_error(capture, tree, path, (int)n);
 	else
@@ -435,6 +468,8 @@ static ssize_t record_read_link(struct sys *sys, enum sys_tree tree, const char 
 	struct sys *real = capture->real;
 	ssize_t n = real->ops->read_link(real, tree, path, buf, size);
 
+	if (record_is_private(tree, path))
+		return n;
 	if (n < 0)
 		record_error(capture, tree, path, (int)n);
 	else
@@ -472,8 +507,11 @@ static int record_list(struct sys *sys, enum sys_tree tree, const char *path, sy
 	struct host_capture *capture = sys->ctx;
 	struct record_walk walk = { capture, tree, path, fn, opaque };
 	struct capture_node *node;
-	int err = capture->real->ops->list(capture->real, tree, path, record_entry, &walk);
+	int err;
 
+	if (record_is_private(tree, path))
+		return capture->real->ops->list(capture->real, tree, path, fn, opaque);
+	err = capture->real->ops->list(capture->real, tree, path, record_entry, &walk);
 	node = capture_node_get(capture, tree, path);
 	if (!node)
 		capture->failed = true;

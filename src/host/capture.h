@@ -18,6 +18,7 @@
  *	sys PATH /               a folder, listed whole: it has the entries given and no others
  *	proc PATH ...            the same under /proc
  *	dev PATH .               the same under /dev, names only
+ *	log kernel = TEXT        the lines of the kernel's log that concern the IOMMU
  *	limit memlock SOFT HARD  bytes, or "unlimited"
  *	unlisted absent          what is not listed does not exist (in captures: it is unknown)
  *

@@ -15,6 +15,7 @@ static const char *const tree_names[] = {
 	[SYS_TREE_SYS] = "sys",
 	[SYS_TREE_PROC] = "proc",
 	[SYS_TREE_DEV] = "dev",
+	[SYS_TREE_LOG] = "log",
 };
 
 static const struct {

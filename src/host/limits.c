@@ -63,6 +63,74 @@ static void limits_read_memory(struct sys *sys, struct host_limits *out)
 	free(text);
 }
 
+/* One level of a hierarchy: keeps the limit that leaves least. */
+static void limits_take_cgroup(struct sys *sys, const char *folder, bool v2,
+			       struct host_limits *out)
+{
+	char path[192], text[32];
+	uint64_t max, used = 0;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder,
+			     v2 ? "memory.current" : "memory.usage_in_bytes") >= sizeof(path))
+		return;
+	sys_read_number(sys, SYS_TREE_SYS, path, &used);
+	snprintf(path, sizeof(path), "%s/%s", folder, v2 ? "memory.max" : "memory.limit_in_bytes");
+	if (sys_read_text(sys, SYS_TREE_SYS, path, text, sizeof(text)))
+		return;
+	out->cgroup_known = true;
+	/* v1 writes "no limit" as the largest multiple of the page size. */
+	max = strtoull(text, NULL, 10);
+	if (!strcmp(text, "max") || max >= INT64_MAX / 4096 * 4096)
+		return;
+	if (out->cgroup_max != SYS_UNLIMITED &&
+	    (max > used ? max - used : 0) >=
+		    (out->cgroup_max > out->cgroup_used ? out->cgroup_max - out->cgroup_used : 0))
+		return;
+	out->cgroup_max = max;
+	out->cgroup_used = used;
+	snprintf(out->cgroup_file, sizeof(out->cgroup_file), "/sys/%s", path);
+}
+
+/* A limit on any folder above binds as well. */
+static void limits_climb_cgroup(struct sys *sys, const char *root, char *group, bool v2,
+				struct host_limits *out)
+{
+	char folder[160], *slash;
+
+	group[strcspn(group, "\n")] = '\0';
+	for (;;) {
+		if ((size_t)snprintf(folder, sizeof(folder), "%s%s", root,
+				     strcmp(group, "/") ? group : "") < sizeof(folder))
+			limits_take_cgroup(sys, folder, v2, out);
+		slash = strrchr(group, '/');
+		if (!slash || !*group)
+			return;
+		*slash = '\0';
+	}
+}
+
+static void limits_read_cgroup(struct sys *sys, struct host_limits *out)
+{
+	char text[1024], *line, *save, *at;
+
+	out->cgroup_max = SYS_UNLIMITED;
+	if (sys_read_text(sys, SYS_TREE_PROC, "self/cgroup", text, sizeof(text)))
+		return;
+	/* "0::/path" is version 2; "N:...memory...:/path" version 1. */
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *controllers = strchr(line, ':');
+
+		at = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!at || at[1] != '/')
+			continue;
+		*at++ = '\0';
+		if (!strcmp(line, "0:"))
+			limits_climb_cgroup(sys, "fs/cgroup", at, true, out);
+		else if (strstr(controllers, "memory"))
+			limits_climb_cgroup(sys, "fs/cgroup/memory", at, false, out);
+	}
+}
+
 struct limits_walk {
 	struct sys *sys;
 	struct host_limits *out;
@@ -107,6 +175,7 @@ void host_limits_read(struct sys *sys, struct host_limits *out)
 		!sys->ops->limit(sys, SYS_LIMIT_MEMLOCK, &out->memlock_soft, &out->memlock_hard);
 	limits_read_process(sys, out);
 	limits_read_memory(sys, out);
+	limits_read_cgroup(sys, out);
 	sys->ops->list(sys, SYS_TREE_SYS, "kernel/mm/hugepages", limits_add_pool, &walk);
 	qsort(out->hugepages, out->nr_hugepages, sizeof(out->hugepages[0]), limits_compare_pool);
 }

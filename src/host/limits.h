@@ -25,6 +25,14 @@ struct host_limits {
 	bool meminfo_known;
 	uint64_t mem_total, mem_available, swap_free;
 
+	/*
+	 * The tightest memory limit of this process's control groups in bytes, and what is used of
+	 * it; SYS_UNLIMITED when there is none.
+	 */
+	bool cgroup_known;
+	uint64_t cgroup_max, cgroup_used;
+	char cgroup_file[200]; /* that says so */
+
 	struct host_hugepages hugepages[HOST_MAX_HUGEPAGE_SIZES]; /* ascending by size */
 	size_t nr_hugepages;
 };

@@ -34,7 +34,8 @@ static bool unit_read_hex(struct sys *sys, const char *name, const char *file, u
 		return false;
 	errno = 0;
 	*out = strtoull(text, &end, 16);
-	return !*end && !errno;
+	/* AMD's second extended feature register follows a colon. */
+	return end != text && (!*end || *end == ':') && !errno;
 }
 
 struct unit_walk {

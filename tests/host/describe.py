@@ -257,7 +257,17 @@ class Host:
             base = 'devices/system/node/node%d/' % node
             out.text(base + 'meminfo', 'Node %d MemTotal:       %d kB\nNode %d MemFree:        %d kB\n' %
                      (node, memory[0] // k.get('nodes', 1), node, memory[1] // k.get('nodes', 1)))
-        out.text('module/kvm/parameters/nx_huge_pages', 'auto\n')
+        nodes = k.get('nodes', 1)
+        out.text('devices/system/node/online', '0-%d\n' % (nodes - 1) if nodes > 1 else '0\n')
+        out.link('class/misc/kvm', '../../devices/virtual/misc/kvm')
+        out.put('sys', 'bus/pci/drivers/vfio-pci', '.')
+        out.text('self/cgroup', '0::/user.slice/session.scope\n', 'proc')
+        out.text('fs/cgroup/user.slice/memory.max', '%s\n' % k.get('cgroup', 'max'))
+        out.text('fs/cgroup/user.slice/memory.current', '1048576\n')
+        out.text('kernel', k.get('log', '<6>[    0.5] DMAR: Host address width 46\n'), 'log')
+        # A process that holds nothing of interest.
+        out.link('1/fd/0', '/dev/null', 'proc')
+        out.link('1/ns/mnt', 'mnt:[4026531840]', 'proc')
         out.text('module/%s/parameters/nested' % ('kvm_amd' if 'AMD' in self.title else 'kvm_intel'),
                  'Y\n')
         out.text('module/vfio_iommu_type1/parameters/allow_unsafe_interrupts', 'N\n')
@@ -353,13 +363,20 @@ def laptop_thunderbolt(name, title, protected, ats):
                  files={'removable': 'removable\n'})
     nvme(h, '0000:03:00.0', down, 4, ats=ats, files={'removable': 'removable\n'})
     nvme(h, '0000:2c:00.0', root_port(h, '0000:00:1d.0', 5, 0x2c), 6)
-    h.more(lambda o: o.text('bus/thunderbolt/devices/domain0/iommu_dma_protection', '%d\n' % protected))
+
+    def after(o):
+        o.text('bus/thunderbolt/devices/domain0/iommu_dma_protection', '%d\n' % protected)
+        table = b'DMAR' + struct.pack('<I', 48) + bytes(28) + bytes([38, 5 if protected else 1])
+        o.raw('firmware/acpi/tables/DMAR', table + bytes(10))
+    h.more(after)
     h.write()
 
 
 def amd_ivrs():
     h = Host('amd-ivrs', 'AMD server with IVRS: two units, a firmware region on one device',
-             units=['ivhd0', 'ivhd1'], tables=['IVRS'], type='DMA', cmdline='quiet', caps='000001ffffffffff')
+             units=['ivhd0', 'ivhd1'], tables=['IVRS'], type='DMA', cmdline='quiet', caps='000001ffffffffff',
+             log='[ 9.1] nvme 0000:01:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000e '
+             'address=0xfffffff0 flags=0x0020]\n')
     host_bridge(h, unit='ivhd0')
     for i, unit in ((1, 'ivhd0'), (2, 'ivhd1')):
         port = root_port(h, '0000:00:0%d.1' % i, 2 * i - 1, i, unit=unit, multi=True)
@@ -416,7 +433,9 @@ def nic_sriov():
 
 def gpu_audio():
     h = Host('gpu-audio', 'GPU with its audio function, bound half: the sibling blocks',
-             memory=(64 << 20, 40 << 20))
+             memory=(64 << 20, 40 << 20), cgroup=2 << 30,
+             log='<3>[ 77.25] DMAR: [DMA Read NO_PASID] Request device [41:00.0] fault addr 0x200000 '
+                 '[fault reason 0x06] PTE Read access is not set\n<6>[ 78.0] usb 1-1: new device\n')
     host_bridge(h)
     port = root_port(h, '0000:00:03.0', 1, 0x41)
     h.add('0000:41:00.0', 0x10de, 0x2204, 0x030000, parent=port, port=LEGACY, group=2, multi=True,
@@ -464,7 +483,14 @@ def noiommu_mode():
     nvme(h, '0000:01:00.0', root_port(h, '0000:00:01.0', None, 1), 0, driver='vfio-pci', unit=None)
     h.add('0000:00:04.0', 0x8086, 0x1533, 0x020000, group=None, driver='uio_pci_generic',
           bars=[(0x20000, MEM32)], pin=1)
-    h.more(lambda o: o.text('kernel/iommu_groups/0/name', 'vfio-noiommu\n'))
+
+    def after(o):
+        o.text('kernel/iommu_groups/0/name', 'vfio-noiommu\n')
+        # A process in a container drives the NIC from user space.
+        o.link('4711/fd/7', '/dev/uio0', 'proc')
+        o.link('4711/ns/mnt', 'mnt:[4026532999]', 'proc')
+        o.text('4711/comm', 'dpdk-app\n', 'proc')
+    h.more(after)
     h.write()
 
 
@@ -573,7 +599,13 @@ def unprivileged():
     port = root_port(h, '0000:00:01.0', 1, 1, see=64)
     nvme(h, '0000:01:00.0', port, 2, see=64)
     nvme(h, '0000:02:00.0', root_port(h, '0000:00:02.0', 3, 2, see=64), 3, see=64)
-    h.more(lambda o: o.put('proc', 'interrupts', '! EACCES'))
+
+    def after(o):
+        o.put('proc', 'interrupts', '! EACCES')
+        o.put('proc', '1/fd', '! EACCES')
+        o.put('log', 'kernel', '! EPERM')
+        o.facts.pop(('proc', '1/fd/0'))
+    h.more(after)
     h.write()
 
 
