@@ -104,6 +104,13 @@ static void board_kvm_detach(void *opaque, int group_fd)
 	board_kvm_vfio(opaque, KVM_DEV_VFIO_GROUP_DEL, group_fd);
 }
 
+/* Too late to refuse the start: the guest runs already, so the run ends. */
+static void board_map_failed(void *opaque, const struct diag *diag)
+{
+	vm_end_because(opaque, VM_END_HOST_ERROR, diag->object, "%s%s%s", diag->reason,
+		       diag->remedy[0] ? "; " : "", diag->remedy);
+}
+
 int board_vfio(struct vm *vm, const char *container, struct vfio_context **context,
 	       struct diag *diag)
 {
@@ -112,6 +119,7 @@ int board_vfio(struct vm *vm, const char *container, struct vfio_context **conte
 		.container = container,
 		.kvm_attach = board_kvm_attach,
 		.kvm_detach = board_kvm_detach,
+		.map_failed = board_map_failed,
 		.opaque = vm,
 	};
 	int err = 0;

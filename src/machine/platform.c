@@ -113,6 +113,8 @@ static int vm_ram_listen(struct platform *p, struct ram_listener *listener)
 {
 	struct vm *vm = vm_of(p);
 
+	/* Before the first page is pinned: a reset meanwhile must leave pages where they are. */
+	ram_hold_pages(vm->ram);
 	for (unsigned int i = 0; i < vm->ram->nr_regions; i++) {
 		const struct ram_region *r = &vm->ram->regions[i];
 		int err = listener->add(listener->opaque, r->gpa, r->hva);
@@ -121,29 +123,44 @@ static int vm_ram_listen(struct platform *p, struct ram_listener *listener)
 			while (i--)
 				listener->remove(listener->opaque, vm->ram->regions[i].gpa,
 						 vm->ram->regions[i].hva);
+			ram_release_pages(vm->ram);
 			return err;
 		}
 	}
+	lock_take(&vm->listeners_lock);
 	listener->next = vm->ram_listeners;
 	vm->ram_listeners = listener;
-	ram_hold_pages(vm->ram);
+	lock_drop(&vm->listeners_lock);
 	return 0;
+}
+
+/* True when it was there. */
+static bool vm_ram_unlist(struct vm *vm, struct ram_listener *listener)
+{
+	bool found = false;
+
+	lock_take(&vm->listeners_lock);
+	for (struct ram_listener **l = &vm->ram_listeners; *l && !found; l = &(*l)->next) {
+		found = *l == listener;
+		if (found) {
+			*l = listener->next;
+			break;
+		}
+	}
+	lock_drop(&vm->listeners_lock);
+	return found;
 }
 
 static void vm_ram_unlisten(struct platform *p, struct ram_listener *listener)
 {
 	struct vm *vm = vm_of(p);
 
-	for (struct ram_listener **l = &vm->ram_listeners; *l; l = &(*l)->next) {
-		if (*l != listener)
-			continue;
-		*l = listener->next;
-		for (unsigned int i = vm->ram->nr_regions; i--;)
-			listener->remove(listener->opaque, vm->ram->regions[i].gpa,
-					 vm->ram->regions[i].hva);
-		ram_release_pages(vm->ram);
+	if (!vm_ram_unlist(vm, listener))
 		return;
-	}
+	for (unsigned int i = vm->ram->nr_regions; i--;)
+		listener->remove(listener->opaque, vm->ram->regions[i].gpa,
+				 vm->ram->regions[i].hva);
+	ram_release_pages(vm->ram);
 }
 
 static void vm_power(struct platform *p, enum power_event event, int status)

@@ -163,6 +163,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	vm->reset_work = (struct loop_work){ .fn = vm_reset, .opaque = vm };
 	vm->end_work = (struct loop_work){ .fn = vm_stop_loop, .opaque = vm };
 	lock_init(&vm->lock, LOCK_VM);
+	lock_init(&vm->listeners_lock, LOCK_LEAF);
 	pthread_cond_init(&vm->changed, NULL);
 	vm->ask = VCPU_PARK;
 	atomic_store(&vm->attention, true);
@@ -222,6 +223,7 @@ err_loop:
 	loop_destroy(vm->loop);
 err_free:
 	pthread_cond_destroy(&vm->changed);
+	lock_fini(&vm->listeners_lock);
 	lock_fini(&vm->lock);
 	free(vm);
 	return diag_set(diag, err, "virtual machine", "cannot be set up: %s", strerror(-err));
@@ -243,6 +245,7 @@ void vm_destroy(struct vm *vm)
 	bus_fini(&vm->bus);
 	loop_destroy(vm->loop);
 	pthread_cond_destroy(&vm->changed);
+	lock_fini(&vm->listeners_lock);
 	lock_fini(&vm->lock);
 	free(vm);
 }

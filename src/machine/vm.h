@@ -51,7 +51,8 @@ struct vm {
 	size_t run_size; /* of a vCPU's shared page(s) */
 	struct ram *ram;
 	struct direct_slot ram_slots[RAM_REGIONS_MAX];
-	struct ram_listener *ram_listeners; /* loop thread */
+	struct lock listeners_lock; /* LOCK_LEAF: the next field */
+	struct ram_listener *ram_listeners;
 	struct bus bus;
 	struct irq_routes irq;
 	struct slots slots;

@@ -8,6 +8,7 @@
 
 #include "base/endian.h"
 #include "base/log.h"
+#include "vfio/container.h"
 #include "vfio/pci.h"
 
 #define CONFIG_REGION VFIO_PCI_CONFIG_REGION_INDEX
@@ -261,7 +262,8 @@ void vfio_config_command(struct vfio_pci *pci)
 
 	if (pci->device.fd < 0)
 		return;
-	if ((guest & PCI_COMMAND_MASTER) && d0 && pci->may_master && !pci->stopped)
+	if ((guest & PCI_COMMAND_MASTER) && d0 && pci->may_master && !pci->stopped &&
+	    vfio_context_mapped(pci->context))
 		want |= PCI_COMMAND_MASTER;
 	if (want == space->command)
 		return;

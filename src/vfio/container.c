@@ -70,6 +70,7 @@ int vfio_context_create(const struct vfio_context_config *config, struct vfio_co
 		goto err_close;
 	}
 	context->type1 = (struct dma_type1){ .sys = sys, .container = context->fd };
+	vfio_grant_init(context);
 	*out = context;
 	return 0;
 
@@ -86,52 +87,9 @@ void vfio_context_destroy(struct vfio_context *context)
 		return;
 	/* Devices hold the groups, and the last group takes the mappings with it. */
 	BUG_ON(context->devices || context->groups);
+	vfio_grant_fini(context);
 	sys_close(context->sys, &context->fd);
 	free(context);
-}
-
-/* The RAM listener joins: from here devices reach guest RAM. */
-static int vfio_context_listen(struct vfio_context *context, struct diag *diag)
-{
-	struct platform *platform = context->config.platform;
-	int err = platform->ops->ram_listen(platform, dma_space_listener(context->space));
-
-	if (err) {
-		const struct diag *why = dma_space_refusal(context->space);
-
-		if (!why->err)
-			return diag_set(diag, err, "vfio", "guest memory cannot be mapped: %s",
-					strerror(-err));
-		diag_set(diag, err, why->object, "%s", why->reason);
-		return diag_remedy(diag, "%s", why->remedy);
-	}
-	context->listening = true;
-	return 0;
-}
-
-static void vfio_context_unlisten(struct vfio_context *context)
-{
-	struct platform *platform = context->config.platform;
-
-	if (context->listening)
-		platform->ops->ram_unlisten(platform, dma_space_listener(context->space));
-	context->listening = false;
-}
-
-int vfio_context_map(struct vfio_context *context, struct diag *diag)
-{
-	int err = 0;
-
-	if (context->map_wanted)
-		return 0;
-	if (context->has_iommu)
-		err = vfio_context_listen(context, diag);
-	if (err)
-		return err;
-	context->map_wanted = true;
-	for (struct vfio_pci *pci = context->devices; pci; pci = pci->next)
-		vfio_pci_mapped(pci);
-	return 0;
 }
 
 bool vfio_context_coherent(const struct vfio_context *context)
@@ -245,8 +203,8 @@ static int vfio_context_set_iommu(struct vfio_context *context, const struct hos
 		return err;
 	context->has_iommu = true;
 	/* A first device that comes while the VM runs (hotplug): its memory is wanted already. */
-	if (context->map_wanted)
-		err = vfio_context_listen(context, diag);
+	if (vfio_context_mapped(context))
+		err = vfio_grant_listen(context, diag);
 	if (err) {
 		dma_space_destroy(context->space);
 		context->space = NULL;
@@ -257,7 +215,7 @@ static int vfio_context_set_iommu(struct vfio_context *context, const struct hos
 
 static void vfio_context_unset_iommu(struct vfio_context *context)
 {
-	vfio_context_unlisten(context);
+	vfio_grant_unlisten(context);
 	dma_space_destroy(context->space);
 	context->space = NULL;
 	context->has_iommu = false;

@@ -11,6 +11,9 @@
 #ifndef AIRLOCK_VFIO_CONTAINER_H
 #define AIRLOCK_VFIO_CONTAINER_H
 
+#include <pthread.h>
+
+#include "base/lock.h"
 #include "dma/type1.h"
 #include "vfio/vfio.h"
 
@@ -25,18 +28,48 @@ struct vfio_group {
 	struct vfio_group *next;
 };
 
+/* How far guest RAM has become reachable. Only ever forwards. */
+enum vfio_grant_state {
+	VFIO_GRANT_NONE,    /* not asked for yet */
+	VFIO_GRANT_RUNNING, /* a thread of its own is at it */
+	VFIO_GRANT_DONE,
+	VFIO_GRANT_FAILED,
+};
+
+struct vfio_grant {
+	struct lock lock; /* LOCK_LEAF: state */
+	pthread_cond_t changed;
+	enum vfio_grant_state state;
+	bool threaded; /* there is a thread to join; loop thread */
+	pthread_t thread;
+	struct diag diag; /* why it failed; the thread's until state says so */
+};
+
 struct vfio_context {
 	struct vfio_context_config config;
 	struct sys *sys;
-	int fd;		 /* the container */
-	bool has_iommu;	 /* set with the first group, lost with the last */
-	bool map_wanted; /* vfio_context_map() was called */
-	bool listening;	 /* guest RAM is mapped */
+	int fd;		/* the container */
+	bool has_iommu; /* set with the first group, lost with the last */
+	bool listening; /* guest RAM is mapped: the listener is the platform's */
 	struct dma_type1 type1;
 	struct dma_space *space; /* while has_iommu */
 	struct vfio_group *groups;
 	struct vfio_pci *devices; /* open ones, in order of creation */
+	struct vfio_grant grant;
 };
+
+/* vfio/grant.c. */
+void vfio_grant_init(struct vfio_context *context);
+/* Waits for the thread. */
+void vfio_grant_fini(struct vfio_context *context);
+/* Guest RAM into the address space and out of it again; the second is harmless without the first. */
+int vfio_grant_listen(struct vfio_context *context, struct diag *diag);
+void vfio_grant_unlisten(struct vfio_context *context);
+/*
+ * Whether devices may master the bus. Waits while the mappings are being made: a guest that wants
+ * DMA before they are there is held at that register write. Any thread; takes LOCK_LEAF.
+ */
+bool vfio_context_mapped(struct vfio_context *context);
 
 /*
  * The group, opened and in the container. `name` is "fd=N" or NULL. `object` is the device the

@@ -69,7 +69,6 @@ static void pci_unlock(struct vfio_pci *pci)
 void vfio_pci_mapped(struct vfio_pci *pci)
 {
 	pci_lock(pci);
-	pci->may_master = true;
 	vfio_config_command(pci);
 	pci_unlock(pci);
 }
@@ -228,7 +227,7 @@ static struct vfio_pci *pci_alloc(struct vfio_context *context,
 	pci->vectors.kind = VFIO_PCI_NUM_IRQS;
 	lock_init(&pci->vectors.lock, LOCK_VECTORS);
 	lock_init(&pci->rom.lock, LOCK_LEAF);
-	pci->may_master = context->map_wanted;
+	pci->may_master = true;
 	return pci;
 }
 

@@ -37,7 +37,7 @@ struct vfio_pci {
 	struct vfio_reset reset;
 	struct log_budget log; /* of lines the guest can provoke */
 	/* Under LOCK_FABRIC once attached. */
-	bool may_master; /* mappings are in place */
+	bool may_master; /* no reset is under way */
 	bool stopped;	 /* failed, or being taken away: nothing of it answers any more */
 };
 
@@ -51,7 +51,7 @@ static inline struct vfio_pci *vfio_pci_of_device(struct device *dev)
 	return container_of(dev, struct vfio_pci, dev);
 }
 
-/* Guest RAM is mapped: the device may master the bus when its guest says so. */
+/* Guest RAM is mapped: bus mastering goes on if the guest has asked for it. */
 void vfio_pci_mapped(struct vfio_pci *pci);
 /*
  * Takes the device from the guest as if it had been pulled out: bus mastering off, no interrupts,

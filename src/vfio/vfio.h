@@ -6,7 +6,7 @@
  *	vfio_context_create()	one per VM: an IOMMU address space for its devices
  *	vfio_pci_create()	for each device: open, reset, virtualise
  *	pci_function_attach(vfio_pci_function(dev), ...)
- *	vfio_context_map()	guest RAM becomes reachable; devices may master the bus from here
+ *	vfio_context_map_start() guest RAM becomes reachable; devices may master the bus from here
  *	... run ...
  *	dev->ops->destroy(dev)	for each device: detached, quiet, reset, closed
  *	vfio_context_destroy()
@@ -37,6 +37,8 @@ struct vfio_context_config {
 	 */
 	int (*kvm_attach)(void *opaque, int group_fd);
 	void (*kvm_detach)(void *opaque, int group_fd);
+	/* vfio_context_map_start() could not do it; devices stay without DMA. Any thread. */
+	void (*map_failed)(void *opaque, const struct diag *diag);
 	void *opaque;
 };
 
@@ -51,6 +53,12 @@ void vfio_context_destroy(struct vfio_context *context);
  * mappings in place. 0, or -errno with diag filled and nothing mapped.
  */
 int vfio_context_map(struct vfio_context *context, struct diag *diag);
+/*
+ * The same on a thread of its own, since pinning memory takes seconds and the guest has much to do
+ * before it needs DMA: until the mappings are there, a guest that switches bus mastering on is held
+ * at that write. A failure is reported by map_failed, on that thread. 0 or -errno with diag filled.
+ */
+int vfio_context_map_start(struct vfio_context *context, struct diag *diag);
 /* False when a device may bypass the caches (no-snoop) and the IOMMU does not prevent it. */
 bool vfio_context_coherent(const struct vfio_context *context);
 void vfio_context_dma_stats(const struct vfio_context *context, struct dma_stats *stats);

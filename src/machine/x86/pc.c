@@ -213,8 +213,8 @@ static int pc_create_devices(struct vm *vm, struct diag *diag)
 		if (err)
 			return err;
 	}
-	/* With every device there, RAM becomes reachable for them, in one go. */
-	return vm->board->vfio ? vfio_context_map(vm->board->vfio, diag) : 0;
+	/* With every device there, RAM becomes reachable for them, while the guest boots. */
+	return vm->board->vfio ? vfio_context_map_start(vm->board->vfio, diag) : 0;
 }
 
 /* ---- firmware ---- */

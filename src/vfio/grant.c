@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When guest RAM becomes reachable for the context's devices. Mapping pins every page, which takes
+ * the longest of all there is to do before a start, and the guest does not need it until its driver
+ * switches bus mastering on: so it can run beside the guest's boot.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "vfio/container.h"
+#include "vfio/pci.h"
+
+int vfio_grant_listen(struct vfio_context *context, struct diag *diag)
+{
+	struct platform *platform = context->config.platform;
+	int err = platform->ops->ram_listen(platform, dma_space_listener(context->space));
+
+	if (err) {
+		const struct diag *why = dma_space_refusal(context->space);
+
+		if (!why->err)
+			return diag_set(diag, err, "vfio", "guest memory cannot be mapped: %s",
+					strerror(-err));
+		diag_set(diag, err, why->object, "%s", why->reason);
+		return diag_remedy(diag, "%s", why->remedy);
+	}
+	context->listening = true;
+	return 0;
+}
+
+static void grant_join(struct vfio_context *context)
+{
+	if (context->grant.threaded)
+		pthread_join(context->grant.thread, NULL);
+	context->grant.threaded = false;
+}
+
+void vfio_grant_unlisten(struct vfio_context *context)
+{
+	struct platform *platform = context->config.platform;
+
+	grant_join(context);
+	if (context->listening)
+		platform->ops->ram_unlisten(platform, dma_space_listener(context->space));
+	context->listening = false;
+}
+
+void vfio_grant_init(struct vfio_context *context)
+{
+	lock_init(&context->grant.lock, LOCK_LEAF);
+	pthread_cond_init(&context->grant.changed, NULL);
+}
+
+void vfio_grant_fini(struct vfio_context *context)
+{
+	grant_join(context);
+	pthread_cond_destroy(&context->grant.changed);
+	lock_fini(&context->grant.lock);
+}
+
+static void grant_set(struct vfio_context *context, enum vfio_grant_state state)
+{
+	lock_take(&context->grant.lock);
+	context->grant.state = state;
+	pthread_cond_broadcast(&context->grant.changed);
+	lock_drop(&context->grant.lock);
+}
+
+bool vfio_context_mapped(struct vfio_context *context)
+{
+	struct vfio_grant *grant = &context->grant;
+	bool done;
+
+	lock_take(&grant->lock);
+	while (grant->state == VFIO_GRANT_RUNNING)
+		pthread_cond_wait(&grant->changed, &grant->lock.mutex);
+	done = grant->state == VFIO_GRANT_DONE;
+	lock_drop(&grant->lock);
+	return done;
+}
+
+static void *grant_thread(void *opaque)
+{
+	struct vfio_context *context = opaque;
+
+	if (!vfio_grant_listen(context, &context->grant.diag)) {
+		grant_set(context, VFIO_GRANT_DONE);
+		return NULL;
+	}
+	grant_set(context, VFIO_GRANT_FAILED);
+	if (context->config.map_failed)
+		context->config.map_failed(context->config.opaque, &context->grant.diag);
+	return NULL;
+}
+
+int vfio_context_map_start(struct vfio_context *context, struct diag *diag)
+{
+	sigset_t all, old;
+	int err;
+
+	if (context->grant.state != VFIO_GRANT_NONE)
+		return 0;
+	if (!context->has_iommu)
+		return vfio_context_map(context, diag);
+	grant_set(context, VFIO_GRANT_RUNNING);
+	/* Signals meant for the program go to the loop's thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&context->grant.thread, NULL, grant_thread, context);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		grant_set(context, VFIO_GRANT_NONE);
+		return diag_set(diag, -err, "vfio", "no thread to map guest memory: %s",
+				strerror(err));
+	}
+	pthread_setname_np(context->grant.thread, "dma-map");
+	context->grant.threaded = true;
+	return 0;
+}
+
+int vfio_context_map(struct vfio_context *context, struct diag *diag)
+{
+	int err = 0;
+
+	if (context->grant.state != VFIO_GRANT_NONE)
+		return 0;
+	if (context->has_iommu)
+		err = vfio_grant_listen(context, diag);
+	if (err)
+		return err;
+	grant_set(context, VFIO_GRANT_DONE);
+	for (struct vfio_pci *pci = context->devices; pci; pci = pci->next)
+		vfio_pci_mapped(pci);
+	return 0;
+}
