@@ -54,11 +54,10 @@ bool pci_bridge_passes_config(const struct pci_function *fn)
 	return pci_function_in_d0(fn) && !bridge_holds_reset(fn);
 }
 
-/* Base and limit are the top bits of a window; a base above its limit closes it. */
+/* Base and limit are the top bits of a window; a base above its limit contains nothing. */
 static bool window_contains(uint64_t base, uint64_t limit, uint64_t granule, struct range range)
 {
-	return base <= limit &&
-	       range_contains((struct range){ base, limit | (granule - 1) }, range);
+	return base <= range.first && range.last <= (limit | (granule - 1));
 }
 
 bool pci_bridge_forwards(const struct pci_function *fn, bool io, struct range range)

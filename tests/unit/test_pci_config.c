@@ -231,6 +231,41 @@ static void a_function_level_reset_restores_config_and_tells_the_device(void **s
 	teardown(&pci, &ep);
 }
 
+static void what_was_copied_into_the_command_register_does_not_survive_a_reset(void **state)
+{
+	struct fake_pci pci;
+	struct fake_endpoint ep;
+
+	setup(&pci, &ep);
+	pci_config_set(&ep.fn, PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+	pci_config_set(&ep.fn, PCI_CACHE_LINE, 1, 8);
+	plug(&pci, &ep);
+	pci_fabric_reset(pci.fabric);
+	assert_int_equal(fake_cfg_read(&pci, EP_RID, PCI_COMMAND, 2), 0);
+	assert_int_equal(fake_cfg_read(&pci, EP_RID, PCI_CACHE_LINE, 1), 8);
+	assert_false(pci_function_may_master(&ep.fn));
+	teardown(&pci, &ep);
+}
+
+static void the_tables_take_aligned_accesses_of_register_width_only(void **state)
+{
+	struct fake_pci pci;
+	struct fake_endpoint ep;
+
+	setup(&pci, &ep);
+	assert_int_equal(pci_config_get(&ep.fn, 0, 4), 0x00011234);
+	assert_int_equal(pci_config_get(&ep.fn, 1, 2), UINT32_MAX);
+	assert_int_equal(pci_config_get(&ep.fn, 0, 3), UINT32_MAX);
+	assert_int_equal(pci_config_get(&ep.fn, 0, 8), UINT32_MAX);
+	assert_int_equal(pci_config_get(&ep.fn, PCIE_CONFIG_SIZE, 4), UINT32_MAX);
+	assert_int_equal(pci_config_get(&ep.fn, 0xfffe, 2), UINT32_MAX);
+	pci_config_put(&ep.fn, PCI_COMMAND + 1, 2, 0xffff);
+	pci_config_put(&ep.fn, 0xfffc, 4, 0xffffffff);
+	assert_int_equal(pci_config_get(&ep.fn, PCI_COMMAND, 4), 0);
+	pci_function_fini(&ep.fn);
+	assert_true(fake_pci_fini(&pci));
+}
+
 static void without_the_capability_bit_there_is_no_function_level_reset(void **state)
 {
 	struct fake_pci pci;
@@ -345,6 +380,9 @@ int main(void)
 		cmocka_unit_test(a_capability_that_does_not_fit_is_refused),
 		cmocka_unit_test(the_multifunction_bit_follows_what_is_plugged_in),
 		cmocka_unit_test(a_function_level_reset_restores_config_and_tells_the_device),
+		cmocka_unit_test(
+			what_was_copied_into_the_command_register_does_not_survive_a_reset),
+		cmocka_unit_test(the_tables_take_aligned_accesses_of_register_width_only),
 		cmocka_unit_test(without_the_capability_bit_there_is_no_function_level_reset),
 		cmocka_unit_test(the_device_is_told_of_command_changes_only),
 		cmocka_unit_test(accesses_across_a_dword_are_nobodys),

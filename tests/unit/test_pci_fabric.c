@@ -84,6 +84,9 @@ static void of_ports_that_claim_one_number_the_first_takes_it(void **state)
 	assert_int_equal(fake_cfg_read(&f->pci, EP_RID, PCI_DEVICE_ID, 2), 1);
 	fake_cfg_write(&f->pci, PORT_RID, PCI_SECONDARY_BUS, 2, 0x0202);
 	assert_int_equal(fake_cfg_read(&f->pci, EP_RID, PCI_DEVICE_ID, 2), 2);
+	/* One without a secondary bus claims nothing, however far it says it reaches. */
+	fake_cfg_write(&f->pci, PORT_RID, PCI_SECONDARY_BUS, 2, 0xff00);
+	assert_int_equal(fake_cfg_read(&f->pci, EP_RID, PCI_DEVICE_ID, 2), 2);
 	fake_endpoint_fini(&two);
 }
 

@@ -367,7 +367,7 @@ static void msi_vectors_are_the_low_bits_of_the_data(void **state)
 	msi_setup(&f, PCI_MSI_64 | FIELD_PREP(PCI_MSI_CAPABLE, 3), 0xe);
 	fake_cfg_write(&f.pci, EP_RID, f.cap + PCI_MSI_ADDR, 4, 0xfee01003);
 	fake_cfg_write(&f.pci, EP_RID, f.cap + PCI_MSI_ADDR_HI, 4, 2);
-	fake_cfg_write(&f.pci, EP_RID, f.cap + PCI_MSI_DATA_64, 2, 0x4047);
+	fake_cfg_write(&f.pci, EP_RID, f.cap + PCI_MSI_DATA_64, 2, 0x4040);
 	assert_int_equal(pci_msi_count(&f.ep.fn), 0);
 	pci_msi_fire(&f.ep.fn, 0);
 	control(&f, PCI_MSI_ENABLE | FIELD_PREP(PCI_MSI_ENABLED, 2));
@@ -380,10 +380,10 @@ static void msi_vectors_are_the_low_bits_of_the_data(void **state)
 	pci_msi_fire(&f.ep.fn, 7); /* folds onto 3 */
 	assert_int_equal(sent(&f), 2);
 	assert_int_equal(f.pci.machine.sent[0].msg.addr, 0x2fee01000);
-	assert_int_equal(f.pci.machine.sent[0].msg.data, 0x4046);
-	assert_int_equal(f.pci.machine.sent[1].msg.data, 0x4047);
+	assert_int_equal(f.pci.machine.sent[0].msg.data, 0x4042);
+	assert_int_equal(f.pci.machine.sent[1].msg.data, 0x4043);
 	assert_false(pci_msi_vector(&f.ep.fn, 1, &msg));
-	assert_int_equal(msg.data, 0x4045);
+	assert_int_equal(msg.data, 0x4041);
 	/* More than the function has, and reserved values: what it has. */
 	control(&f, PCI_MSI_ENABLE | FIELD_PREP(PCI_MSI_ENABLED, 7));
 	assert_int_equal(pci_msi_count(&f.ep.fn), 8);
