@@ -51,6 +51,11 @@ static void bridge_windows_contain_what_is_behind_and_nothing_overlaps(void **st
 	buses[1] = fake_pci_port(&pci, "rp1");
 	for (unsigned int i = 0; i < 3; i++) {
 		fake_endpoint_init(&ep[i], &pci, "ep", 1);
+		/* On the root bus one that would fit behind the last window's end. */
+		if (i == 2) {
+			assert_int_equal(fake_endpoint_bar(&ep[i], 1, KIB(4), 0), 0);
+			continue;
+		}
 		assert_int_equal(fake_endpoint_bar(&ep[i], 0, KIB(16), MEM64), 0);
 		assert_int_equal(fake_endpoint_bar(&ep[i], 2, GIB(16), MEM64 | PREF), 0);
 		assert_int_equal(fake_endpoint_bar(&ep[i], 4, MIB(2), 0), 0);
@@ -80,9 +85,11 @@ static void bridge_windows_contain_what_is_behind_and_nothing_overlaps(void **st
 		assert_int_equal(fake_cfg_read(&pci, fn, PCI_COMMAND, 2),
 				 PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	}
-	/* On the root bus any 64-bit BAR goes above. */
-	assert_true(bar_range(&ep[2], 0).first >= FAKE_MMIO64);
 	assert_false(range_overlaps(port_window(&pci, ports[0]), port_window(&pci, ports[1])));
+	/* What is on the root bus is in no port's window. */
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_false(range_overlaps(port_window(&pci, ports[i]), bar_range(&ep[2], 1)));
+	}
 	/* The ROM has its place, and does not decode until the guest wants it. */
 	assert_false(ep[0].fn.bars[PCI_BAR_ROM].enabled);
 	assert_true(fake_cfg_read(&pci, rid_make(1, 0), PCI_ROM, 4) >= FAKE_MMIO32);
@@ -150,7 +157,7 @@ static void a_window_that_is_too_small_is_refused_with_what_it_would_take(void *
 	/* Sizes that do not even add up are the same refusal. */
 	diag_clear(&diag);
 	ep.fn.bars[0].size = BIT64(63);
-	ep.fn.bars[2].size = BIT64(63);
+	ep.fn.bars[2].size = KIB(4);
 	ep.fn.bars[2].flags = MEM64;
 	assert_int_equal(pci_fabric_assign(pci.fabric, &diag), -ENOSPC);
 	assert_non_null(strstr(diag.reason, "above 4 GiB"));
@@ -218,6 +225,34 @@ static void more_ports_than_bus_numbers_are_refused(void **state)
 	assert_true(fake_pci_fini(&pci));
 }
 
+static void a_reserve_beyond_counting_is_refused(void **state)
+{
+	struct pci_port_config config = { .id = "rp0", .mmio64_reserve = UINT64_MAX };
+	struct fake_pci pci;
+	struct pci_bus *bus;
+
+	fake_pci_init(&pci);
+	assert_int_equal(pci_root_port_create(pci.fabric, &config, &bus, NULL), 0);
+	assert_int_equal(pci_fabric_assign(pci.fabric, NULL), -ENOSPC);
+	assert_true(fake_pci_fini(&pci));
+}
+
+static void on_the_root_bus_64_bit_bars_go_above_4_gib(void **state)
+{
+	struct fake_pci pci;
+	struct fake_endpoint ep;
+
+	fake_pci_init(&pci);
+	fake_endpoint_init(&ep, &pci, "ep", 0);
+	assert_int_equal(fake_endpoint_bar(&ep, 0, KIB(16), MEM64), 0);
+	assert_int_equal(pci_function_attach(&ep.fn, pci_fabric_root(pci.fabric), PCI_DEVFN(3, 0)),
+			 0);
+	assert_int_equal(pci_fabric_assign(pci.fabric, NULL), 0);
+	assert_int_equal(bar_range(&ep, 0).first, FAKE_MMIO64);
+	fake_endpoint_fini(&ep);
+	assert_true(fake_pci_fini(&pci));
+}
+
 static void an_empty_port_keeps_the_windows_it_reserves(void **state)
 {
 	struct pci_port_config config = {
@@ -252,6 +287,8 @@ int main(void)
 		cmocka_unit_test(bars_behind_a_port_spill_above_4_gib_only_when_they_must),
 		cmocka_unit_test(ports_without_io_space_left_work_without),
 		cmocka_unit_test(more_ports_than_bus_numbers_are_refused),
+		cmocka_unit_test(a_reserve_beyond_counting_is_refused),
+		cmocka_unit_test(on_the_root_bus_64_bit_bars_go_above_4_gib),
 		cmocka_unit_test(an_empty_port_keeps_the_windows_it_reserves),
 	};
 

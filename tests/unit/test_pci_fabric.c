@@ -112,6 +112,24 @@ static void a_bar_decodes_only_inside_an_open_window(void **state)
 	assert_false(f->ep.fn.bars[0].enabled);
 }
 
+static void a_window_that_closes_makes_room_for_who_waited(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_endpoint two;
+	rid_t rid = rid_make(0, PCI_DEVFN(5, 0));
+
+	fake_endpoint_init(&two, &f->pci, "two", 0);
+	assert_int_equal(fake_endpoint_bar(&two, 0, KIB(4), 0), 0);
+	assert_int_equal(
+		pci_function_attach(&two.fn, pci_fabric_root(f->pci.fabric), rid_devfn(rid)), 0);
+	fake_cfg_write(&f->pci, rid, PCI_BAR0, 4, (uint32_t)f->ep.fn.bars[0].addr);
+	fake_cfg_write(&f->pci, rid, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_false(two.fn.bars[0].enabled);
+	fake_cfg_write(&f->pci, PORT_RID, PCI_MEMORY_BASE, 4, 0x0000fff0);
+	assert_true(two.fn.bars[0].enabled);
+	fake_endpoint_fini(&two);
+}
+
 static void the_ports_command_bits_gate_what_is_behind_it(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +432,7 @@ int main(void)
 		CASE(config_accesses_follow_the_numbers_the_guest_programs),
 		CASE(of_ports_that_claim_one_number_the_first_takes_it),
 		CASE(a_bar_decodes_only_inside_an_open_window),
+		CASE(a_window_that_closes_makes_room_for_who_waited),
 		CASE(the_ports_command_bits_gate_what_is_behind_it),
 		CASE(a_bus_reset_restores_what_is_behind_and_holds_it),
 		CASE(disabling_the_link_takes_the_device_away),
