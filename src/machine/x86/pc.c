@@ -213,8 +213,7 @@ static int pc_create_devices(struct vm *vm, struct diag *diag)
 		if (err)
 			return err;
 	}
-	/* With every device there, RAM becomes reachable for them, while the guest boots. */
-	return vm->board->vfio ? vfio_context_map_start(vm->board->vfio, diag) : 0;
+	return 0;
 }
 
 /* ---- firmware ---- */
@@ -356,6 +355,9 @@ int arch_board_boot(struct vm *vm, struct diag *diag)
 	if (err)
 		return diag_set(diag, err, vm->cpus[0]->name, "KVM refuses its first registers: %s",
 				strerror(-err));
+	/* All devices are there, and loading the image no longer competes for the memory. */
+	if (!vm->booted && vm->board->vfio)
+		err = vfio_context_map_start(vm->board->vfio, diag);
 	vm->booted = true;
-	return 0;
+	return err;
 }
