@@ -51,7 +51,7 @@ lab_alive() {
 		[[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == *"$lab_state/"* ]]
 }
 
-# Lines by which a kernel says that it, not the program under test, is in trouble.
+# Lines by which L1's kernel says that it, not the program under test, is in trouble.
 lab_stall_lines() {
 	grep -aE 'detected stalls|self-detected stall|soft lockup|hard LOCKUP|kthread starved|Kernel panic|blocked for more than' \
 		"$lab_state/l1.log" 2>/dev/null

@@ -4,7 +4,7 @@
 
 # Seconds: for L1 to boot on a busy machine; without output until L1 is asked whether it lives, and
 # again for its answer.
-session_boot_limit=90
+session_boot_limit=45
 session_patience=${AIRLOCK_LAB_PATIENCE:-20}
 
 # Settings which the commands' options change.
@@ -14,6 +14,7 @@ session_topology=default
 session_memory=4G
 session_cpus=2
 session_extra=()
+session_append=()
 session_timeout=
 
 # session_option OPTION VALUE: the options of up, run and exec; false when it is none of them.
@@ -23,7 +24,7 @@ session_option() {
 	--profile | --topology) session_topology=$2 ;;
 	--device) session_extra+=(-device "$2") ;;
 	--qemu-arg) session_extra+=("$2") ;;
-	--append) append "$2" ;;
+	--append) session_append+=("$2") ;;
 	--memory) session_memory=$2 ;;
 	--cpus) session_cpus=$2 ;;
 	--name) lab_use "$2" ;;
@@ -77,7 +78,7 @@ session_start() {
 		-serial "file:$lab_state/l1.log" -serial "pipe:$lab_state/bell" \
 		-monitor "unix:$lab_state/monitor,server=on,wait=off" \
 		-kernel "$kernel" -initrd "$session_initrd" \
-		-append "console=ttyS0 panic=-1 no_timer_check cryptomgr.notests quiet ${topology_append[*]}" \
+		-append "console=ttyS0 panic=-1 no_timer_check cryptomgr.notests quiet ${topology_append[*]} ${session_append[*]}" \
 		-virtfs "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap" \
 		-virtfs "local,path=$lab_repo,mount_tag=repo,security_model=none,readonly=on,multidevs=remap" \
 		-virtfs "local,path=$lab_work,mount_tag=work,security_model=none,multidevs=remap" \
@@ -87,6 +88,7 @@ session_start() {
 	disown
 }
 
+# Is L1 up? Returns LAB_HUNG when it stalled on the way; what cannot be mended by trying again ends here.
 session_await_boot() {
 	local began=$EPOCHREALTIME deadline=$((SECONDS + session_boot_limit))
 	until [[ -e $lab_box/ready ]]; do
@@ -94,16 +96,28 @@ session_await_boot() {
 		if ! lab_alive; then
 			tail -n 20 "$lab_state/qemu.log" "$lab_state/l1.log" >&2
 			grep -q '^l1: ' "$lab_state/l1.log" && die "L1 gave up"
-			[[ -s $lab_state/l1.log ]] && hung "L1 died while booting"
-			die "QEMU did not start"
+			[[ -s $lab_state/l1.log ]] || die "QEMU did not start"
+			say "L1 died while booting" && return "$LAB_HUNG"
 		fi
 		if [[ $SECONDS -ge $deadline ]]; then
-			tail -n 20 "$lab_state/l1.log" >&2
-			session_stop
-			hung "L1 is not up after $session_boot_limit s; its log: $lab_state/l1.log"
+			tail -n 5 "$lab_state/l1.log" >&2
+			say "L1 is not up after $session_boot_limit s" && return "$LAB_HUNG"
 		fi
 	done
 	say "L1 up in $(seconds_since "$began") s (kernel $(session_kernel_name), topology $session_topology)"
+}
+
+# session_boot [WRAPPER…]: start L1 and wait for it. About one start in a hundred stalls in emulated timers,
+# before any command has run, so one more try is safe; it is always said.
+session_boot() {
+	session_start "$@"
+	session_await_boot && return
+	say "HANG of the lab while booting: once more"
+	session_stop
+	session_start "$@"
+	session_await_boot && return
+	session_stop
+	hung "L1 does not boot"
 }
 
 session_kernel_name() {
@@ -123,9 +137,9 @@ session_stop() {
 }
 
 # A lab for one command: gone when this process is, however it ends.
-session_start_tied() {
+session_boot_tied() {
 	trap session_end EXIT
-	session_start setpriv --pdeathsig TERM
+	session_boot setpriv --pdeathsig TERM
 }
 
 session_end() {

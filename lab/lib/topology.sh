@@ -63,6 +63,7 @@ half() {
 }
 
 topology_load() {
+	topology_args=() topology_append=() topology_ports=0
 	local file=$lab_repo/lab/topologies/$1
 	[[ $1 != */* && -f $file ]] ||
 		die "no topology '$1'; there are: $(cd "$lab_repo/lab/topologies" && echo *)"
