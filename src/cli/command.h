@@ -35,9 +35,11 @@ int cli_refuse(const struct diag *diag);
 int cli_help(const struct cli_command *command);
 
 /* One per command, defined in src/cli/NAME.c. */
+extern const struct cli_command cli_bind;
 extern const struct cli_command cli_check;
 extern const struct cli_command cli_devices;
 extern const struct cli_command cli_host;
+extern const struct cli_command cli_release;
 extern const struct cli_command cli_run;
 extern const struct cli_command cli_topology;
 

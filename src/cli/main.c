@@ -14,6 +14,8 @@ static const struct cli_command *const commands[] = {
 	&cli_topology,
 	&cli_check,
 	&cli_host,
+	&cli_bind,
+	&cli_release,
 };
 
 static const struct cli_command *command_find(const char *name)

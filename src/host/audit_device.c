@@ -91,7 +91,7 @@ static void look_intx(struct audit_look *look)
 		const struct host_function *f = &inventory->function[i], *other = NULL;
 		int irq;
 
-		if (!look_selects(look, i) || host_function_is_bridge(f))
+		if (!look_selects(look, i) || host_function_is_bridge(f) || f->group < 0)
 			continue;
 		nr_asked++;
 		nr_unknown += !f->config.visible;
@@ -99,7 +99,8 @@ static void look_intx(struct audit_look *look)
 			continue;
 		irq = look_irq(look, f);
 		for (size_t k = 0; irq > 0 && k < inventory->nr_functions && !other; k++)
-			if (k != i && inventory->function[k].config.interrupt_pin &&
+			if (k != i && inventory->function[k].driver[0] &&
+			    inventory->function[k].config.interrupt_pin &&
 			    look_irq(look, &inventory->function[k]) == irq)
 				other = &inventory->function[k];
 		if (!other)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
@@ -170,6 +171,11 @@ static int real_size(struct sys *sys, int fd, uint64_t *size)
 static int real_truncate(struct sys *sys, int fd, uint64_t size)
 {
 	return ftruncate(fd, (off_t)size) ? -errno : 0;
+}
+
+static int real_lock(struct sys *sys, int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
 }
 
 static int real_mmap(struct sys *sys, void *hint, size_t len, int prot, int flags, int fd,
@@ -334,6 +340,7 @@ static const struct sys_ops real_ops = {
 	.pwrite = real_pwrite,
 	.size = real_size,
 	.truncate = real_truncate,
+	.lock = real_lock,
 	.mmap = real_mmap,
 	.munmap = real_munmap,
 	.madvise = real_madvise,

@@ -64,6 +64,11 @@ struct sys_ops {
 	/* Size of the file behind fd. */
 	int (*size)(struct sys *sys, int fd, uint64_t *size);
 	int (*truncate)(struct sys *sys, int fd, uint64_t size);
+	/*
+	 * Takes the file's one exclusive lock without waiting: 0, or -EAGAIN while another holder
+	 * has it. It ends with the descriptor, and so with its holder, however that dies.
+	 */
+	int (*lock)(struct sys *sys, int fd);
 	/* As mmap(2); *out is untouched on error. */
 	int (*mmap)(struct sys *sys, void *hint, size_t len, int prot, int flags, int fd,
 		    uint64_t offset, void **out);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Takes functions from the host's drivers for VFIO, and gives them back: whole groups at once, each
+ * function to the very driver it came from. Everything is written down in the journal before it is
+ * done; a failure half-way is undone at once, a kill half-way by assign_recover().
+ */
+#ifndef AIRLOCK_ASSIGN_BIND_H
+#define AIRLOCK_ASSIGN_BIND_H
+
+#include "assign/journal.h"
+#include "assign/use.h"
+#include "host/isolation.h"
+
+#define ASSIGN_DRIVER "vfio-pci"
+
+struct assign_bind {
+	const struct host_isolation *isolation; /* read after the journal was locked */
+	const int *device;			/* indices in its inventory */
+	size_t nr_devices;
+	bool group;	       /* the other members of their groups too */
+	unsigned int accepted; /* bit per assign_use_kind: the person named this loss */
+};
+
+/* Told of each function that has changed hands. `from` and `to` are drivers, "" for none. */
+typedef void (*assign_moved_fn)(void *opaque, const char *name, const char *from, const char *to);
+
+/*
+ * Binds to vfio-pci what is not bound to it yet. 0; or -errno with diag, the host being as it was
+ * (if even that failed, diag says so and the journal remembers):
+ *   -ENODEV no IOMMU group, -EINVAL a bridge, -EBUSY in use or a sibling is, -ENOENT the driver
+ *   vfio-pci is not there.
+ */
+int assign_bind(struct assign_journal *journal, const struct assign_bind *bind,
+		assign_moved_fn moved, void *opaque, struct diag *diag);
+
+/*
+ * Gives these functions back to the drivers they came from. -ENOENT for one that is not in the
+ * journal, -EBUSY while a VM has it.
+ */
+int assign_release(struct assign_journal *journal, const struct pci_address *address, size_t nr,
+		   assign_moved_fn moved, void *opaque, struct diag *diag);
+
+/* Gives back all that an interrupted bind or release left half-way; *nr receives how many. */
+int assign_recover(struct assign_journal *journal, size_t *nr, assign_moved_fn moved, void *opaque,
+		   struct diag *diag);
+
+#endif
