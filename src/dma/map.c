@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "dma/grants.h"
 #include "host/limits.h"
 #include "sys/loop.h"
@@ -41,9 +42,8 @@ static int dma_limits_read(struct dma_space *space, struct diag *diag)
 	int err = config->ops->limits(config->backend, &limits);
 
 	if (err)
-		return diag_set(diag, err, config->name,
-				"%s does not say what it can map (error %d)", config->ops->name,
-				-err);
+		return diag_set(diag, err, config->name, "%s does not say what it can map: %s",
+				config->ops->name, strerror(-err));
 	if (!limits.page_sizes)
 		return diag_set(diag, -ENOTSUP, config->name, "%s supports no page size",
 				config->ops->name);
@@ -129,8 +129,8 @@ static int dma_refuse_kernel(struct dma_space *space, int err, struct range at, 
 
 	if (err != -ENOMEM)
 		return diag_set(diag, err, name,
-				"%s refuses to map 0x%" PRIx64 "-0x%" PRIx64 " (error %d)",
-				space->config.ops->name, at.first, at.last, -err);
+				"%s refuses to map 0x%" PRIx64 "-0x%" PRIx64 ": %s",
+				space->config.ops->name, at.first, at.last, strerror(-err));
 	host_limits_read(space->config.sys, &limits);
 	if (!limits.memlock_known || limits.memlock_soft == SYS_UNLIMITED ||
 	    limits.can_lock_all == HOST_YES) {
@@ -221,13 +221,14 @@ static void dma_unmap_runs(struct dma_space *space, const struct dma_grant *gran
 		start = loop_now_ns();
 		err = config->ops->unmap(config->backend, iova(at), len);
 		space->stats.unmap_ns += loop_now_ns() - start;
+		trace_dma_unmap(at, len);
 		space->stats.nr_unmaps++;
 		space->stats.nr_mappings--;
 		space->stats.mapped_bytes -= len;
 		/* Only our own mistake can cause it; closing the space takes the rest back. */
 		if (err)
-			log_error(config->name, "%s did not unmap 0x%" PRIx64 " (error %d)",
-				  config->ops->name, at, -err);
+			log_error(config->name, "%s did not unmap 0x%" PRIx64 ": %s",
+				  config->ops->name, at, strerror(-err));
 	}
 }
 
@@ -246,6 +247,7 @@ static int dma_map_runs(struct dma_space *space, const struct dma_grant *grant, 
 
 		space->stats.map_ns += loop_now_ns() - start;
 		space->stats.nr_maps++;
+		trace_dma_map(at, len, grant->prot, err);
 		if (err) {
 			dma_unmap_runs(space, grant, done);
 			return err == -ENOSPC

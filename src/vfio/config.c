@@ -272,7 +272,7 @@ void vfio_config_command(struct vfio_pci *pci)
 	err = vfio_device_write(&pci->device, CONFIG_REGION, PCI_COMMAND, &wire, sizeof(wire));
 	if (err) {
 		log_limited(&pci->log, LOG_ERROR, pci->device.name,
-			    "its command register cannot be written (error %d)", -err);
+			    "its command register cannot be written: %s", strerror(-err));
 		space->command = -1;
 		return;
 	}
@@ -333,7 +333,7 @@ static void config_forward(struct vfio_pci *pci, unsigned int at, unsigned int s
 		err = vfio_device_write(&pci->device, CONFIG_REGION, at, wire, size);
 	if (err)
 		log_limited(&pci->log, LOG_WARNING, pci->device.name,
-			    "config write at 0x%x failed (error %d)", at, -err);
+			    "config write at 0x%x failed: %s", at, strerror(-err));
 	space->touched = true;
 }
 

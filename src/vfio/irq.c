@@ -126,7 +126,7 @@ static int vectors_enable(struct vfio_pci *pci, unsigned int kind, unsigned int 
 		log_limited(&pci->log, LOG_WARNING, pci->device.name,
 			    "the host has %d of the %u %s vectors that the guest wants", r, size,
 			    kind_name(kind));
-		size = (unsigned int)r;
+		size = v->nr_most = (unsigned int)r;
 		r = vfio_device_irq_set(&pci->device, kind, 0, size, fds);
 	}
 	free(fds);
@@ -161,7 +161,7 @@ static void vectors_off_locked(struct vfio_pci *pci)
 	struct platform *platform = pci->fn.platform;
 
 	vectors_disable(pci);
-	v->nr_asked = 0;
+	v->nr_asked = v->nr_most = 0;
 	for (unsigned int i = 0; i < v->nr; i++) {
 		struct vfio_vector *vec = &v->vector[i];
 
@@ -223,6 +223,8 @@ static int vector_wire(struct vfio_pci *pci, unsigned int n)
 
 	if (vec->wired)
 		return 0;
+	if (v->nr_most && n >= v->nr_most)
+		return -ENOSPC;
 	if (n >= v->nr_enabled && !pci->device.irq[v->kind].resizable)
 		return vectors_grow(pci, n);
 	err = vfio_device_irq_set(&pci->device, v->kind, n, 1, &vec->eventfd);

@@ -39,6 +39,7 @@ struct vfio_vectors {
 	struct lock lock;	    /* LOCK_VECTORS: what follows, and struct vfio_intx */
 	unsigned int kind;	    /* VFIO_PCI_MSI(X)_IRQ_INDEX; VFIO_PCI_NUM_IRQS: neither */
 	unsigned int nr_enabled;    /* vectors the kernel has allocated */
+	unsigned int nr_most;	    /* the host has no more to give; 0: not known */
 	unsigned int nr_asked;	    /* MSI: vectors the guest enabled */
 	struct vfio_vector *vector; /* owned; one for each the device has of either kind */
 	unsigned int nr;

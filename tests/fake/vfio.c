@@ -2,7 +2,6 @@
 #include "fake/vfio.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static struct fake_vfio_group *fake_group(struct fake_vfio *vfio, int fd)
 	return &vfio->group[fd - FD_GROUP0];
 }
 
-static struct fake_vfio_group *fake_group_by_id(struct fake_vfio *vfio, int id)
+struct fake_vfio_group *fake_vfio_group(struct fake_vfio *vfio, int id)
 {
 	for (unsigned int i = 0; i < FAKE_VFIO_GROUPS; i++)
 		if (vfio->group[i].there && vfio->group[i].id == id)
@@ -73,7 +72,7 @@ static uint64_t region_size(const struct fake_vfio_device *device, unsigned int 
 }
 
 /* Where a BAR or the ROM lies in the device's memory file. */
-static uint64_t region_start(const struct fake_vfio_device *device, unsigned int index)
+uint64_t fake_vfio_region_start(const struct fake_vfio_device *device, unsigned int index)
 {
 	uint64_t at = 0;
 
@@ -84,7 +83,7 @@ static uint64_t region_start(const struct fake_vfio_device *device, unsigned int
 
 static int fake_open_group(struct fake_vfio *vfio, int id)
 {
-	struct fake_vfio_group *group = fake_group_by_id(vfio, id);
+	struct fake_vfio_group *group = fake_vfio_group(vfio, id);
 
 	if (!group)
 		return -ENOENT;
@@ -652,7 +651,7 @@ static ssize_t fake_pread(struct sys *sys, int fd, void *buf, size_t len, uint64
 		memcpy(buf, device->config + at, len);
 		return (ssize_t)len;
 	}
-	return pread(device->memory, buf, len, (off_t)(region_start(device, index) + at));
+	return pread(device->memory, buf, len, (off_t)(fake_vfio_region_start(device, index) + at));
 }
 
 static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
@@ -670,7 +669,8 @@ static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len,
 	if (err)
 		return err;
 	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
-		return pwrite(device->memory, buf, len, (off_t)(region_start(device, index) + at));
+		return pwrite(device->memory, buf, len,
+			      (off_t)(fake_vfio_region_start(device, index) + at));
 	memcpy(device->config + at, buf, len);
 	device->nr_config_writes++;
 	device->last_write.at = (unsigned int)at;
@@ -704,7 +704,7 @@ static int fake_mmap(struct sys *sys, void *hint, size_t len, int prot, int flag
 		    at + len > region_size(device, index))
 			return -EINVAL;
 		fd = device->memory;
-		offset = region_start(device, index) + at;
+		offset = fake_vfio_region_start(device, index) + at;
 	}
 	if (!err)
 		err = vfio->real.ops->mmap(&vfio->real, hint, len, prot, flags, fd, offset, out);
@@ -809,187 +809,6 @@ void fake_vfio_fini(struct fake_vfio *vfio)
 		if (vfio->device[i].memory > 0)
 			close(vfio->device[i].memory);
 	host_capture_destroy(vfio->capture);
-}
-
-static void config_capabilities(uint8_t *c)
-{
-	c[PCI_STATUS] = PCI_STATUS_CAPS;
-	c[PCI_CAP_PTR] = FAKE_VFIO_PM;
-
-	le_store(c + FAKE_VFIO_PM, 2, PCI_CAP_PM | FAKE_VFIO_MSI << 8);
-	le_store(c + FAKE_VFIO_PM + PCI_PM_CAPS, 2, 0xfe03);
-
-	le_store(c + FAKE_VFIO_MSI, 2, PCI_CAP_MSI | FAKE_VFIO_MSIX << 8);
-	le_store(c + FAKE_VFIO_MSI + PCI_MSI_CONTROL, 2,
-		 PCI_MSI_64 | PCI_MSI_MASKING | FIELD_PREP(PCI_MSI_CAPABLE, 2));
-
-	le_store(c + FAKE_VFIO_MSIX, 2, PCI_CAP_MSIX | FAKE_VFIO_PCIE << 8);
-	le_store(c + FAKE_VFIO_MSIX + PCI_MSIX_CONTROL, 2, 7);
-	le_store(c + FAKE_VFIO_MSIX + PCI_MSIX_TABLE, 4, FAKE_VFIO_TABLE);
-	le_store(c + FAKE_VFIO_MSIX + PCI_MSIX_PBA, 4, FAKE_VFIO_PBA);
-
-	le_store(c + FAKE_VFIO_PCIE, 2, PCI_CAP_PCIE | FAKE_VFIO_VENDOR << 8);
-	le_store(c + FAKE_VFIO_PCIE + PCI_EXP_FLAGS, 2, 2);
-	le_store(c + FAKE_VFIO_PCIE + PCI_EXP_DEVCAP, 4,
-		 PCI_EXP_DEVCAP_FLR | PCI_EXP_DEVCAP_RBER | 0x18 /* phantom */ | 1);
-	le_store(c + FAKE_VFIO_PCIE + PCI_EXP_DEVCTL, 2, 0x282f);
-	le_store(c + FAKE_VFIO_PCIE + PCI_EXP_LNKCAP, 4, 0x00455c43);
-	le_store(c + FAKE_VFIO_PCIE + PCI_EXP_LNKSTA, 2, 0x1043);
-
-	le_store(c + FAKE_VFIO_VENDOR, 4, PCI_CAP_VENDOR | 0x10 << 16);
-
-	le_store(c + FAKE_VFIO_AER, 4, PCI_EXT_CAP_AER | 2 << 16 | FAKE_VFIO_SERIAL << 20);
-	le_store(c + FAKE_VFIO_SERIAL, 4, 3 | 1 << 16 | (uint32_t)FAKE_VFIO_SRIOV << 20);
-	le_store(c + FAKE_VFIO_SERIAL + 4, 8, 0x0123456789abcdef);
-	le_store(c + FAKE_VFIO_SRIOV, 4, PCI_EXT_CAP_SRIOV | 1 << 16);
-	le_store(c + FAKE_VFIO_SRIOV + 4, 4, 0xdeadbeef);
-}
-
-struct fake_vfio_device *fake_vfio_add(struct fake_vfio *vfio, const char *name, int group)
-{
-	struct fake_vfio_device *device = &vfio->device[vfio->nr_devices];
-	uint8_t *c = device->config;
-	unsigned int i;
-
-	BUG_ON(vfio->nr_devices == FAKE_VFIO_DEVICES);
-	vfio->nr_devices++;
-	snprintf(device->name, sizeof(device->name), "%s", name);
-	strcpy(device->driver, "vfio-pci");
-	strcpy(device->methods, "flr bus");
-	device->group = group;
-	device->config_size = sizeof(device->config);
-	le_store(c + PCI_VENDOR_ID, 4, 0x00101b36);
-	le_store(c + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	le_store(c + PCI_REVISION, 4, 0x01080202);
-	le_store(c + PCI_BAR0, 4, PCI_BAR_MEM64);
-	le_store(c + PCI_SUBVENDOR_ID, 4, 0x11001af4);
-	c[PCI_BIST] = 0x80;
-	c[PCI_IRQ_PIN] = 1;
-	config_capabilities(c);
-	device->bar_size[0] = KIB(16);
-	device->mappable[0] = true;
-	device->msix_mappable = true;
-	device->irq_count[VFIO_PCI_INTX_IRQ_INDEX] = 1;
-	device->irq_count[VFIO_PCI_MSI_IRQ_INDEX] = 4;
-	device->irq_count[VFIO_PCI_MSIX_IRQ_INDEX] = 8;
-	device->irq_count[VFIO_PCI_ERR_IRQ_INDEX] = 1;
-	device->irq_count[VFIO_PCI_REQ_IRQ_INDEX] = 1;
-	device->host_vectors = FAKE_VFIO_VECTORS;
-	device->can_reset = true;
-	device->kind = VFIO_PCI_NUM_IRQS;
-	device->error = device->request = -1;
-	if (fake_group_by_id(vfio, group))
-		return device;
-	for (i = 0; vfio->group[i].there; i++)
-		BUG_ON(i + 1 == FAKE_VFIO_GROUPS);
-	vfio->group[i] = (struct fake_vfio_group){ .id = group, .there = true, .viable = true };
-	return device;
-}
-
-struct text {
-	char *at;
-	size_t left;
-};
-
-static void text_add(struct text *text, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(text->at, text->left, fmt, args);
-	va_end(args);
-	BUG_ON(n < 0 || (size_t)n >= text->left);
-	text->at += n;
-	text->left -= (size_t)n;
-}
-
-static void publish_device(struct text *text, const struct fake_vfio_device *device)
-{
-	const uint8_t *c = device->config;
-	const char *name = device->name;
-
-	text_add(text, "sys bus/pci/devices/%s -> ../../../devices/pci0000:00/%s%s\n", name,
-		 device->on_root_bus ? "" : "0000:00:01.0/", name);
-	text_add(text, "sys bus/pci/devices/%s/config hex %u 0:", name, device->config_size);
-	for (unsigned int i = 0; i < device->config_size; i++)
-		text_add(text, "%02x", c[i]);
-	text_add(text, "\n");
-	if (device->driver[0])
-		text_add(text, "sys bus/pci/devices/%s/driver -> ../../../bus/pci/drivers/%s\n",
-			 name, device->driver);
-	text_add(text, "sys bus/pci/devices/%s/enable = 1\\n\n", name);
-	if (device->is_vf)
-		text_add(text, "sys bus/pci/devices/%s/physfn -> ../0000:01:00.0\n", name);
-	if (device->group >= 0)
-		text_add(text,
-			 "sys bus/pci/devices/%s/iommu_group -> ../../../kernel/iommu_groups/%d\n",
-			 name, device->group);
-	text_add(text, "sys bus/pci/devices/%s/numa_node = -1\\n\n", name);
-	if (device->methods[0])
-		text_add(text, "sys bus/pci/devices/%s/reset_method = %s\\n\n", name,
-			 device->methods);
-	text_add(text, "sys bus/pci/devices/%s/resource = ", name);
-	for (unsigned int i = 0; i < 7; i++) {
-		uint64_t size = i < 6 ? device->bar_size[i] : device->rom_size;
-		bool io = i < 6 && (c[PCI_BAR0 + 4 * i] & PCI_BAR_IO);
-
-		text_add(text, "0x%016llx 0x%016llx 0x%016x\\n",
-			 size ? 0xc0000000ull + i * 0x1000000 : 0,
-			 size ? 0xc0000000ull + i * 0x1000000 + size - 1 : 0,
-			 !size ? 0
-			 : io  ? 0x101
-			       : 0x200 | (i == 6 ? 0x2000 : 0));
-	}
-	text_add(text,
-		 "\nsys bus/pci/devices/%s/uevent = PCI_CLASS=10802\\nPCI_ID=1B36:0010\\n"
-		 "PCI_SUBSYS_ID=1AF4:1100\\nPCI_SLOT_NAME=%s\\n\n",
-		 name, name);
-	if (device->group >= 0)
-		text_add(text, "sys kernel/iommu_groups/%d/devices/%s -> ../../../%s\n",
-			 device->group, name, name);
-}
-
-void fake_vfio_publish(struct fake_vfio *vfio)
-{
-	size_t room = MIB(1);
-	char *buf = malloc(room);
-	struct text text = { buf, room };
-	struct diag diag = DIAG_INIT;
-
-	BUG_ON(!buf);
-	text_add(&text, "airlock-host 1\nunlisted absent\nlimit memlock 8388608 8388608\n");
-	text_add(&text,
-		 "proc self/status = VmLck:\\t       0 kB\\nCapEff:\\t0000000000000000\\n\n");
-	text_add(&text, "proc meminfo = MemTotal:  8388608 kB\\nMemAvailable: 4194304 kB\\n\n");
-	text_add(&text,
-		 "proc interrupts =       CPU0  CPU1\\n  27:     12    30  IR-PCI-MSI 0-edge "
-		 "vfio-msix[2](0000:01:00.0)\\n\n");
-	for (unsigned int i = 0; i < vfio->nr_devices; i++) {
-		struct fake_vfio_device *device = &vfio->device[i];
-
-		publish_device(&text, device);
-		if (!device->memory) {
-			device->memory = memfd_create(device->name, MFD_CLOEXEC);
-			BUG_ON(device->memory < 0 ||
-			       ftruncate(device->memory,
-					 (off_t)region_start(device, ROM_INDEX + 1)));
-		}
-	}
-	for (unsigned int i = 0; i < FAKE_VFIO_GROUPS; i++)
-		if (vfio->group[i].there)
-			text_add(&text,
-				 "sys kernel/iommu_groups/%d/type = DMA\\n\n"
-				 "sys kernel/iommu_groups/%d/reserved_regions = "
-				 "0x00000000fee00000 0x00000000feefffff msi\\n\n",
-				 vfio->group[i].id, vfio->group[i].id);
-	host_capture_destroy(vfio->capture);
-	vfio->capture = NULL;
-	if (host_capture_parse(buf, (size_t)(text.at - buf), "fake", &vfio->capture, &diag))
-		fprintf(stderr, "fake: %s: %s\n", diag.object, diag.reason);
-	BUG_ON(!vfio->capture);
-	vfio->host = host_capture_sys(vfio->capture);
-	free(buf);
 }
 
 void fake_vfio_signal(struct fake_vfio *vfio, int eventfd)

@@ -126,6 +126,11 @@ uint32_t fake_vfio_config(const struct fake_vfio_device *device, unsigned int at
 /* Nothing of VFIO is open, mapped or attached. */
 bool fake_vfio_is_empty(const struct fake_vfio *vfio);
 
+/* The group of this number, or NULL. */
+struct fake_vfio_group *fake_vfio_group(struct fake_vfio *vfio, int id);
+/* Where a BAR or the ROM lies in the device's memory file. */
+uint64_t fake_vfio_region_start(const struct fake_vfio_device *device, unsigned int index);
+
 /* Config offsets of the function fake_vfio_add() makes. */
 #define FAKE_VFIO_PM	 0x40
 #define FAKE_VFIO_MSI	 0x50

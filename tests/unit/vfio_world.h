@@ -127,6 +127,7 @@ static inline void world_fini(struct world *w)
 {
 	world_close(w);
 	assert_true(fake_vfio_is_empty(&w->vfio));
+	assert_false(w->real->mastered_while_unmapped);
 	assert_true(fake_pci_fini(&w->pci));
 	fake_vfio_fini(&w->vfio);
 	loop_destroy(w->loop);
