@@ -138,7 +138,7 @@ static int pc_create_legacy(struct vm *vm, struct diag *diag)
 		.ram_low = min_u64(vm->ram->size, RAM_HOLE),
 		.ram_high = vm->ram->size - min_u64(vm->ram->size, RAM_HOLE),
 	};
-	const struct pit_config pit = { .pin = PIT_PIN };
+	const struct pit_config pit = { .pin = LAYOUT_IRQ_PIT };
 	const struct pm_config pm = {
 		.port = LAYOUT_PORT_PM1A_EVT,
 		.sci_pin = LAYOUT_IRQ_SCI,
@@ -232,6 +232,7 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 		.serial = true,
 		.rtc = true,
 		.pvpanic = true,
+		.pit = true,
 	};
 
 	for (unsigned int i = 0; i < vm->nr_cpus; i++)
