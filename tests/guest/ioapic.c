@@ -55,7 +55,7 @@ __attribute__((interrupt)) static void on_level(struct irq_frame *frame)
 
 void guest_main(void)
 {
-	unsigned int never = 0;
+	unsigned int never = 0, before;
 
 	irq_set(EDGE_VECTOR, on_edge);
 	irq_set(LEVEL_VECTOR, on_level);
@@ -84,13 +84,17 @@ void guest_main(void)
 	ioapic_set(RTC_PIN, LEVEL_VECTOR | IOAPIC_LEVEL);
 	rtc_write(0x0b, 0x42); /* periodic */
 	irq_wait(&levels, RTC_QUIET_AT, 4000);
-	irq_wait(&levels, RTC_QUIET_AT + 1, 20);
-	guest_check(levels == RTC_QUIET_AT, "a level interrupts again until its source is quiet");
+	irq_wait(&never, 1, 20);
+	guest_printf("level interrupts: %u\n", levels);
+	/* One may be on its way when the source goes quiet; a second would mean that none is. */
+	guest_check(levels == RTC_QUIET_AT || levels == RTC_QUIET_AT + 1,
+		    "a level interrupts again until its source is quiet");
 	guest_check(!(ioapic_get(RTC_PIN) & IOAPIC_IRR), "remote IRR is clear after the last end");
 
-	quiet_at = RTC_QUIET_AT + 1;
+	quiet_at = before = levels + 1;
 	rtc_write(0x0b, 0x42);
-	irq_wait(&levels, RTC_QUIET_AT + 1, 4000);
-	irq_wait(&levels, RTC_QUIET_AT + 2, 20);
-	guest_check(levels == RTC_QUIET_AT + 1, "a level that comes again interrupts again");
+	irq_wait(&levels, before, 4000);
+	irq_wait(&never, 1, 20);
+	guest_check(levels == before || levels == before + 1,
+		    "a level that comes again interrupts again");
 }
