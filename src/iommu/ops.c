@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/bug.h"
@@ -11,7 +10,10 @@
 /* An invalidation that waits longer than this has met a device that broke its contract. */
 #define WAIT_LIMIT_NS 1000000000ull
 
-static uint64_t now_ns(void)
+/* A driver's bug makes a burst of faults and then mends or stops; an attack goes on. */
+static const struct quarantine_policy quarantine_default = { .burst = 1000, .per_second = 100 };
+
+uint64_t iommu_now_ns(void)
 {
 	struct timespec ts;
 
@@ -26,6 +28,7 @@ int iommu_init(struct iommu *iommu, const struct iommu_ops *ops, bool with_upper
 	memset(iommu, 0, sizeof(*iommu));
 	iommu->ops = ops;
 	iommu->wait_limit_ns = WAIT_LIMIT_NS;
+	iommu->quarantine = quarantine_default;
 	if (with_upper) {
 		iommu->upper = calloc(1, sizeof(*iommu->upper));
 		if (!iommu->upper)
@@ -85,6 +88,8 @@ static bool device_concerned(const struct iommu_device *dev, const struct iommu_
 
 static void caches_clear(struct iommu *iommu, const struct iommu_inval *inval)
 {
+	if (iommu->ops->forget)
+		iommu->ops->forget(iommu, inval);
 	for (struct iommu_device *dev = iommu->devices; dev; dev = dev->next) {
 		if (!device_concerned(dev, inval))
 			continue;
@@ -137,8 +142,8 @@ static int sections_wait(struct iommu *iommu, struct iommu_device *dev, uint64_t
 				continue;
 			}
 			if (!*deadline)
-				*deadline = now_ns() + iommu->wait_limit_ns;
-			if (now_ns() > *deadline) {
+				*deadline = iommu_now_ns() + iommu->wait_limit_ns;
+			if (iommu_now_ns() > *deadline) {
 				device_late(iommu, dev, "a DMA section");
 				return -ETIMEDOUT;
 			}
@@ -197,7 +202,7 @@ static int holds_wait(struct iommu *iommu, struct iommu_device *dev,
 			continue;
 		}
 		if (!*deadline)
-			*deadline = now_ns() + iommu->wait_limit_ns;
+			*deadline = iommu_now_ns() + iommu->wait_limit_ns;
 		ts = (struct timespec){ .tv_sec = (time_t)(*deadline / 1000000000ull),
 					.tv_nsec = (long)(*deadline % 1000000000ull) };
 		if (pthread_cond_timedwait(&iommu->released, &iommu->hold_lock.mutex, &ts) ==
@@ -290,8 +295,6 @@ void iommu_device_set_rid(struct iommu_device *dev, rid_t rid)
 
 	iommu_exec_begin(iommu);
 	atomic_store(&dev->rid, rid.v);
-	if (iommu->ops->device_forget)
-		iommu->ops->device_forget(iommu, dev);
 	/* Who is late has been named; its spans are of the device's own making all the same. */
 	(void)iommu_invalidate(iommu, &inval);
 	iommu_exec_end(iommu);
@@ -321,8 +324,16 @@ void iommu_device_refuse(struct iommu_device *dev, const char *why)
 
 void iommu_device_unblock(struct iommu_device *dev)
 {
+	quarantine_reset(&dev->faults);
 	atomic_store(&dev->refusal_told, false);
 	atomic_store(&dev->blocked, false);
+}
+
+void iommu_device_fault(struct iommu_device *dev, unsigned int faults)
+{
+	atomic_fetch_add_explicit(&dev->nr_faults, faults, memory_order_relaxed);
+	if (unlikely(quarantine_add(&dev->faults, &dev->iommu->quarantine, iommu_now_ns(), faults)))
+		iommu_device_refuse(dev, "its requests keep faulting");
 }
 
 void iommu_section_init(struct iommu_section *section, struct iommu_device *dev)
@@ -395,7 +406,7 @@ int iommu_translate_page(struct iommu_section *section, uint32_t pasid, uint64_t
 	atomic_fetch_add_explicit(&dev->nr_misses, 1, memory_order_relaxed);
 	err = iommu->ops->translate(iommu, dev, pasid, addr, len, access, &walked);
 	if (unlikely(err)) {
-		atomic_fetch_add_explicit(&dev->nr_faults, 1, memory_order_relaxed);
+		iommu_device_fault(dev, 1);
 		return err;
 	}
 	*page = walked.page;

@@ -37,14 +37,19 @@
 #ifndef AIRLOCK_IOMMU_OPS_H
 #define AIRLOCK_IOMMU_OPS_H
 
+#include <errno.h>
+#include <string.h>
+
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/range.h"
 #include "iommu/iotlb.h"
+#include "iommu/quarantine.h"
 #include "iommu/upper.h"
 #include "platform/platform.h"
 
 struct iommu;
+struct iommu_ats;
 struct iommu_device;
 
 /* Writes of four bytes here are interrupts, not memory (VT-d 3.14; AMD-Vi 2.1.2). */
@@ -70,6 +75,7 @@ struct iommu_inval {
 	uint64_t first, last;	     /* RANGE: addresses of requests */
 	bool leaf_only;		     /* RANGE: no table above the pages has changed */
 	struct iommu_device *device; /* DEVICE */
+	const void *unit;	     /* what else: for ops->forget */
 };
 
 struct iommu_ops {
@@ -81,6 +87,12 @@ struct iommu_ops {
 	int (*translate)(struct iommu *iommu, struct iommu_device *dev, uint32_t pasid,
 			 uint64_t iova, uint64_t len, unsigned int need, struct iommu_walked *out);
 	/*
+	 * A translation request (iommu/ats.h): the page of iova and its rights, none where it is not
+	 * mapped. 0, -EFAULT as above. NULL: the unit knows no device TLBs.
+	 */
+	int (*ats_translate)(struct iommu *iommu, struct iommu_device *dev, uint32_t pasid,
+			     uint64_t iova, unsigned int want, struct iommu_walked *out);
+	/*
 	 * Where an interrupt message of this device goes. 0 with *out to send; 1 when it has been
 	 * posted and nothing is to be sent; -EFAULT when refused (recorded). Any thread.
 	 */
@@ -89,8 +101,12 @@ struct iommu_ops {
 	/* The unit's own part of a device. All may be NULL. */
 	int (*device_add)(struct iommu *iommu, struct iommu_device *dev);
 	void (*device_remove)(struct iommu *iommu, struct iommu_device *dev);
-	/* Forget what is cached of the device beyond its IOTLB: its requester id changes. */
-	void (*device_forget)(struct iommu *iommu, struct iommu_device *dev);
+	/*
+	 * Forget what the unit caches beyond the IOTLB: tables read to find a device's domain. Part
+	 * of an invalidation, after seq has moved. inval->unit is the unit's own description; scope
+	 * DEVICE without one: the requester id changes.
+	 */
+	void (*forget)(struct iommu *iommu, const struct iommu_inval *inval);
 	/* A quarantined device's first refused request: the guest is told by a fault. Any thread. */
 	void (*refused)(struct iommu *iommu, struct iommu_device *dev, uint32_t pasid,
 			uint64_t iova, unsigned int access);
@@ -138,6 +154,7 @@ struct iommu_events {
 	/* Somebody holds up an invalidation beyond its limit. */
 	void (*late)(void *opaque, struct iommu_device *dev, const char *what);
 	void (*quarantined)(void *opaque, struct iommu_device *dev, const char *why);
+	void (*ats_taken)(void *opaque, struct iommu_device *dev, const char *why);
 	void *opaque;
 };
 
@@ -147,6 +164,7 @@ struct iommu {
 	_Atomic uint64_t seq;
 	uint64_t wait_limit_ns;
 	struct iommu_events events;
+	struct quarantine_policy quarantine;
 
 	/*
 	 * Execution: one thread at a time executes what changes translations (a command, a queue, a
@@ -177,9 +195,11 @@ struct iommu_device {
 	_Atomic uint64_t domains;
 	atomic_bool blocked; /* quarantined: all its requests are refused */
 	atomic_bool refusal_told;
-	struct iommu_section *sections; /* changed only by the executor */
-	struct iommu_hold *holds;	/* under hold_lock */
-	struct iommu_listener *listener;
+	struct iommu_section *sections;	 /* changed only by the executor */
+	struct iommu_hold *holds;	 /* under hold_lock */
+	struct iommu_listener *listener; /* changed only by the executor */
+	struct iommu_ats *_Atomic ats;	 /* iommu/ats.h; likewise */
+	struct quarantine faults;
 	void *unit; /* the unit's own part */
 
 	/* Figures, relaxed. */
@@ -239,6 +259,14 @@ void iommu_device_set_rid(struct iommu_device *dev, rid_t rid);
 void iommu_device_refuse(struct iommu_device *dev, const char *why);
 void iommu_device_block(struct iommu_device *dev, const char *why);
 void iommu_device_unblock(struct iommu_device *dev);
+/*
+ * Counts faults of the device against iommu.quarantine, those of the unit itself and those a host
+ * reports of the device behind it. Anywhere, inside a section too.
+ */
+void iommu_device_fault(struct iommu_device *dev, unsigned int faults);
+
+/* CLOCK_MONOTONIC, nanoseconds. */
+uint64_t iommu_now_ns(void);
 
 void iommu_section_init(struct iommu_section *section, struct iommu_device *dev);
 void iommu_section_fini(struct iommu_section *section);

@@ -5,6 +5,7 @@
 #define UPPER_VERSION GENMASK64(20, 1)
 #define UPPER_PIECE   (~0x1fffffull)
 
+#define UPPER_HUGE    BIT64(4)
 #define UPPER_LEAF    BIT64(2)
 #define UPPER_SNOOP   BIT64(3)
 
@@ -43,6 +44,7 @@ bool upper_lookup(struct upper *upper, struct upper_tag tag, uint64_t iova, stru
 		hit->leaf = value & UPPER_LEAF;
 		hit->access = value & (IOMMU_READ | IOMMU_WRITE);
 		hit->snoop = value & UPPER_SNOOP;
+		hit->huge = value & UPPER_HUGE;
 		hit->addr = value & ~0xfffull;
 		return true;
 	}
@@ -50,8 +52,7 @@ bool upper_lookup(struct upper *upper, struct upper_tag tag, uint64_t iova, stru
 }
 
 void upper_fill(struct upper *upper, struct upper_tag tag, uint64_t iova,
-		const struct upper_hit *hit, unsigned int lg2, _Atomic uint64_t *seq,
-		uint64_t expected)
+		const struct upper_hit *hit, _Atomic uint64_t *seq, uint64_t expected)
 {
 	struct upper_entry *set = set_of(upper, tag.domain, iova);
 	uint64_t want = (iova & UPPER_PIECE) | UPPER_VALID, word = tag_word(tag);
@@ -74,12 +75,12 @@ void upper_fill(struct upper *upper, struct upper_tag tag, uint64_t iova,
 	if (place == UPPER_WAYS)
 		place = upper->victim++ % UPPER_WAYS;
 	upper->any = true;
-	upper->fragmented |= hit->leaf && lg2 > 21;
+	upper->fragmented |= hit->huge;
 	atomic_store_explicit(&set[place].key, 0, memory_order_relaxed);
 	atomic_store_explicit(&set[place].tag, word, memory_order_release);
 	atomic_store_explicit(&set[place].value,
 			      hit->addr | hit->access | (hit->leaf ? UPPER_LEAF : 0) |
-				      (hit->snoop ? UPPER_SNOOP : 0),
+				      (hit->snoop ? UPPER_SNOOP : 0) | (hit->huge ? UPPER_HUGE : 0),
 			      memory_order_release);
 	atomic_store_explicit(&set[place].key,
 			      want | FIELD_PREP(UPPER_VERSION, (uint64_t)++upper->version),

@@ -28,6 +28,7 @@ struct upper_hit {
 	bool leaf;
 	uint8_t access;
 	bool snoop;
+	bool huge;     /* a piece of a page larger than 2 MiB */
 	uint64_t addr; /* of the level 1 table, or of this 2 MiB of the page */
 };
 
@@ -47,10 +48,9 @@ struct upper {
 
 bool upper_lookup(struct upper *upper, struct upper_tag tag, uint64_t iova, struct upper_hit *hit);
 
-/* As iotlb_fill(): not if *seq has moved on. lg2 is the size of the page hit->addr is a piece of. */
+/* As iotlb_fill(): not if *seq has moved on. */
 void upper_fill(struct upper *upper, struct upper_tag tag, uint64_t iova,
-		const struct upper_hit *hit, unsigned int lg2, _Atomic uint64_t *seq,
-		uint64_t expected);
+		const struct upper_hit *hit, _Atomic uint64_t *seq, uint64_t expected);
 
 /* Everything; everything of one domain. */
 void upper_clear(struct upper *upper);

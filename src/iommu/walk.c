@@ -136,6 +136,7 @@ static ALWAYS_INLINE bool walk_levels(const enum pt_kind kind, const struct iomm
 				return walk_stop(w, WALK_UPDATE, level, entry);
 			entry |= walk_mark_bits(kind, leaf, need);
 		}
+		w->above = (uint8_t)access;
 		access = gathered;
 		w->table = table;
 		if (leaf)
@@ -193,6 +194,8 @@ static bool walk_second(const struct iommu_mem *mem, const struct pt_format *sec
 	w->second_input = input;
 	w->second_status = inner->status;
 	w->second_level = inner->level;
+	w->second_need = (uint8_t)need;
+	w->access = inner->access;
 	w->status = inner->status;
 	return false;
 }
@@ -225,6 +228,7 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 			return false;
 		host = inner.page | (addr & ~walk_page_mask(inner.page_lg2));
 		w->table = host - 8 * walk_index(iova, level);
+		w->table_writable = inner.access & IOMMU_WRITE;
 		if (unlikely(iommu_mem_load64(mem, host, &entry)))
 			return walk_stop(w, WALK_LOST, level, 0);
 	again:
@@ -244,6 +248,7 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 				return walk_stop(w, WALK_UPDATE, level, entry);
 			entry |= bits;
 		}
+		w->above = (uint8_t)access;
 		access = gathered;
 		if (!is_leaf) {
 			table = pt_address(PT_VTD_FS, first, entry);

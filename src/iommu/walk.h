@@ -30,6 +30,7 @@ struct walk {
 	uint8_t level;	  /* of the entry the walk ended at; levels + 1 when none was read */
 	uint8_t page_lg2; /* WALK_OK: size of the page */
 	uint8_t access;	  /* rights gathered: IOMMU_READ | IOMMU_WRITE */
+	uint8_t above;	  /* likewise, without the last entry's say */
 	bool snoop;
 	bool dirty;    /* first-stage: the leaf's dirty bit stands, so writes need no other walk */
 	uint64_t page; /* WALK_OK: first address of the page */
@@ -42,6 +43,8 @@ struct walk {
 	uint64_t second_input;
 	enum walk_status second_status;
 	uint8_t second_level;
+	uint8_t second_need;
+	bool table_writable; /* WALK_OK: the last table may be written through the second stage */
 };
 
 /*
