@@ -90,11 +90,14 @@ static size_t nr_reasons(const struct fixture *f, int group)
 
 static void the_model_makes_the_groups_the_kernel_made(void **state)
 {
-	static const char *const hosts[] = { "amd-ivrs",	  "desktop-bad-root", "gpu-audio",
-					     "laptop-open",	  "mixed-slot",	      "nic-sriov",
-					     "numa-four",	  "pci-bridge",	      "server-acs",
-					     "switch-no-acs",	  "vanished",	      "vmd-domain",
-					     "laptop-thunderbolt" };
+	static const char *const hosts[] = {
+		"amd-ivrs",	      "desktop-bad-root", "gpu-audio",	    "laptop-open",
+		"mixed-slot",	      "nic-sriov",	  "numa-four",	    "pci-bridge",
+		"server-acs",	      "switch-no-acs",	  "vanished",	    "vmd-domain",
+		"laptop-thunderbolt", "lab-amd",	  "lab-bridge",	    "lab-default",
+		"lab-multifunction",  "lab-numa",	  "lab-port-noacs", "lab-switch",
+		"lab-switch-noacs"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
 		struct fixture f;
