@@ -165,6 +165,24 @@ static void a_window_that_is_too_small_is_refused_with_what_it_would_take(void *
 	assert_true(fake_pci_fini(&pci));
 }
 
+static void too_much_below_4_gib_is_refused_even_after_spilling(void **state)
+{
+	struct fake_pci pci;
+	struct fake_endpoint ep;
+	struct diag diag = DIAG_INIT;
+
+	small_init(&pci, MIB(2), MIB(16), GIB(4));
+	fake_endpoint_init(&ep, &pci, "ep", 0);
+	assert_int_equal(fake_endpoint_bar(&ep, 0, MIB(32), MEM64), 0);
+	assert_int_equal(fake_endpoint_bar(&ep, 2, MIB(64), PREF), 0);
+	assert_int_equal(pci_function_attach(&ep.fn, fake_pci_port(&pci, "rp0"), 0), 0);
+	assert_int_equal(pci_fabric_assign(pci.fabric, &diag), -ENOSPC);
+	assert_non_null(strstr(diag.reason, "below 4 GiB"));
+	assert_non_null(strstr(diag.reason, "64 MiB"));
+	fake_endpoint_fini(&ep);
+	assert_true(fake_pci_fini(&pci));
+}
+
 static void bars_behind_a_port_spill_above_4_gib_only_when_they_must(void **state)
 {
 	struct fake_pci pci;
@@ -284,6 +302,7 @@ int main(void)
 		cmocka_unit_test(bridge_windows_contain_what_is_behind_and_nothing_overlaps),
 		cmocka_unit_test(largest_first_packs_without_a_gap),
 		cmocka_unit_test(a_window_that_is_too_small_is_refused_with_what_it_would_take),
+		cmocka_unit_test(too_much_below_4_gib_is_refused_even_after_spilling),
 		cmocka_unit_test(bars_behind_a_port_spill_above_4_gib_only_when_they_must),
 		cmocka_unit_test(ports_without_io_space_left_work_without),
 		cmocka_unit_test(more_ports_than_bus_numbers_are_refused),

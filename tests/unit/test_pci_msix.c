@@ -142,6 +142,25 @@ static void a_masked_vector_is_kept_pending_and_sent_once_when_unmasked(void **s
 	assert_false(pending(f, 65));
 }
 
+static void a_late_word_of_the_device_is_sent_if_the_guest_unmasked_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pci_msix_count(&f->ep.fn), VECTORS);
+	control(f, PCI_MSIX_ENABLE);
+	pci_msix_set_pending(&f->ep.fn, 1);
+	assert_true(pending(f, 1));
+	assert_true(pci_msix_take_pending(&f->ep.fn, 1));
+	assert_false(pci_msix_take_pending(&f->ep.fn, 1));
+	program(f, 1);
+	assert_int_equal(sent(f), 0);
+	pci_msix_set_pending(&f->ep.fn, 1);
+	assert_int_equal(sent(f), 1);
+	assert_false(pending(f, 1));
+	pci_msix_set_pending(&f->ep.fn, VECTORS);
+	assert_false(pci_msix_take_pending(&f->ep.fn, VECTORS));
+}
+
 static void the_function_mask_holds_all_vectors_and_lets_all_go(void **state)
 {
 	struct fixture *f = *state;
@@ -500,6 +519,7 @@ int main(void)
 		MSIX(the_capability_says_how_many_and_where),
 		MSIX(an_unmasked_vector_is_sent_with_its_message_and_requester),
 		MSIX(a_masked_vector_is_kept_pending_and_sent_once_when_unmasked),
+		MSIX(a_late_word_of_the_device_is_sent_if_the_guest_unmasked_meanwhile),
 		MSIX(the_function_mask_holds_all_vectors_and_lets_all_go),
 		MSIX(nothing_is_sent_while_disabled_or_without_bus_mastering),
 		MSIX(the_device_is_told_of_what_changes_for_a_vector_and_no_more),
