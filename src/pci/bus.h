@@ -19,8 +19,13 @@
 #define PCI_BUSES	  256
 #define PCI_PINS	  4
 #define PORT_ID_MAX	  32
+#define PCI_MSIX_MAX	  2048 /* vectors of a function (PCI 3.0, 6.8.2.3) */
 #define PORT_WINDOW_ALIGN MIB(1)
 #define PORT_IO_ALIGN	  KIB(4)
+
+/* Of the registers at 0xcf8 and 0xcf9 what stays as written. */
+#define PCI_ADDRESS_WRITABLE (BIT(31) | GENMASK(23, 2))
+#define PCI_RESET_KEPT	     (BIT(1) | BIT(3))
 
 struct pci_port;
 
@@ -40,8 +45,8 @@ struct pci_fabric {
 	unsigned int nr_blocked;	    /* BARs that wait for room */
 	uint64_t irq_shares[UINT8_MAX + 1]; /* in use, per I/O APIC pin */
 	struct bus_region ecam, legacy;
-	uint32_t config_address; /* 0xcf8 */
-	uint8_t reset_control;	 /* 0xcf9 */
+	uint32_t config_address; /* 0xcf8: bits of PCI_ADDRESS_WRITABLE */
+	uint8_t reset_control;	 /* 0xcf9: bits of PCI_RESET_KEPT */
 };
 
 /* bar.c: takes off the platform what should not decode, or not there; whether anything was. */
@@ -79,8 +84,26 @@ bool pci_msi_touched(const struct pci_function *fn, uint16_t offset, unsigned in
 /* Pending bits as one byte of config space, if `offset` is one of theirs. */
 bool pci_msi_pending_byte(const struct pci_function *fn, uint16_t offset, uint8_t *value);
 
+/* What of the MSI-X table and the MSI registers is not config space: for saving and loading. */
+struct pci_msix_state {
+	unsigned int nr;
+	struct {
+		struct msi_message msg;
+		bool masked, pending;
+	} entries[PCI_MSIX_MAX];
+};
+void pci_msix_get_state(struct pci_function *fn, struct pci_msix_state *state);
+/* nr is the function's own. MSI-X is off, or its config is written next. */
+void pci_msix_set_state(struct pci_function *fn, const struct pci_msix_state *state);
+uint32_t pci_msi_get_pending(const struct pci_function *fn);
+void pci_msi_set_pending(struct pci_function *fn, uint32_t pending);
+
 /* port.c */
 void pci_ports_destroy(struct pci_fabric *fabric);
+struct pci_port *pci_port_next(struct pci_port *port);
+struct pci_function *pci_port_function(struct pci_port *port);
+/* The port's registers were loaded: what is behind follows. */
+void pci_port_loaded(struct pci_port *port);
 const struct pci_port_config *pci_port_config(const struct pci_port *port);
 /* The port a function is, or NULL. */
 struct pci_port *pci_port_of(struct pci_function *fn);

@@ -18,14 +18,11 @@
 #define LEGACY_LEN 8
 #define LEGACY_ADDRESS 0
 #define   ADDRESS_ENABLE BIT(31)
-#define   ADDRESS_WRITABLE (ADDRESS_ENABLE | GENMASK(23, 2))
 #define   ADDRESS_BUS GENMASK(23, 16)
 #define   ADDRESS_DEVFN GENMASK(15, 8)
 #define   ADDRESS_REGISTER GENMASK(7, 2)
 #define LEGACY_RESET 1
-#define   RESET_SYSTEM BIT(1)
 #define   RESET_CPU BIT(2)
-#define   RESET_FULL BIT(3)
 #define LEGACY_DATA 4
 
 /* ECAM: bus, device and function, register (PCIe 6.0, 7.2.2). */
@@ -200,9 +197,9 @@ static void legacy_write(void *opaque, uint64_t offset, unsigned int size, uint6
 	}
 	lock_take(&fabric->lock);
 	if (offset == LEGACY_ADDRESS && size == 4) {
-		fabric->config_address = (uint32_t)value & ADDRESS_WRITABLE;
+		fabric->config_address = (uint32_t)value & PCI_ADDRESS_WRITABLE;
 	} else if (offset == LEGACY_RESET && size == 1) {
-		fabric->reset_control = (uint8_t)(value & (RESET_SYSTEM | RESET_FULL));
+		fabric->reset_control = (uint8_t)(value & PCI_RESET_KEPT);
 		reset = value & RESET_CPU;
 	}
 	lock_drop(&fabric->lock);

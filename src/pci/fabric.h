@@ -78,6 +78,12 @@ struct pci_bus *pci_fabric_find_bus(struct pci_fabric *fabric, const char *id);
 int pci_fabric_assign(struct pci_fabric *fabric, struct diag *diag);
 /* Every function and port as at power-on. pci_fabric_assign() then runs again. */
 void pci_fabric_reset(struct pci_fabric *fabric);
+/*
+ * Sections of the fabric's own: config ports, host bridge, ports. Loading needs a fabric with the
+ * same ports. 0, -ENOMEM, -ENODATA, -EPROTO; after an error the fabric is to be reset or destroyed.
+ */
+void pci_fabric_save(struct pci_fabric *fabric, struct state_writer *w);
+int pci_fabric_load(struct pci_fabric *fabric, struct state_reader *r);
 /* Calls fn for each function, parents first, under LOCK_FABRIC. */
 void pci_fabric_walk(struct pci_fabric *fabric, void (*fn)(void *opaque, struct pci_function *f),
 		     void *opaque);

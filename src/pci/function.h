@@ -18,6 +18,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/state.h"
 #include "base/types.h"
 #include "pci/pci_regs.h"
 #include "platform/device.h"
@@ -207,6 +208,18 @@ void pci_config_permit(struct pci_function *fn, uint16_t offset, unsigned int si
  * LOCK_FABRIC.
  */
 void pci_function_reset(struct pci_function *fn);
+
+/*
+ * The function's part of its device's section: what the guest wrote to config space, MSI-X table,
+ * pending bits, INTx level. The device is quiesced. Under LOCK_FABRIC.
+ */
+void pci_function_save(struct pci_function *fn, struct state_writer *w);
+/*
+ * Reads it into an attached function of the same make at power-on state; BARs are placed and ops
+ * told as if a guest had written it all. 0, -ENOMEM, or -ENODATA or -EPROTO with nothing changed:
+ * a short or malformed stream, or another function's. Ports are loaded before what is behind them.
+ */
+int pci_function_load(struct pci_function *fn, struct state_reader *r);
 
 /* Requester id as it stands now: the bus number is the guest's to program. Any thread. */
 rid_t pci_function_rid(const struct pci_function *fn);

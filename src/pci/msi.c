@@ -214,3 +214,13 @@ void pci_msi_reset(struct pci_function *fn)
 	pci_msi_config_written(fn);
 	atomic_store(&fn->msi->pending, 0);
 }
+
+uint32_t pci_msi_get_pending(const struct pci_function *fn)
+{
+	return fn->msi ? atomic_load(&fn->msi->pending) : 0;
+}
+
+void pci_msi_set_pending(struct pci_function *fn, uint32_t pending)
+{
+	atomic_store(&fn->msi->pending, pending & msi_all(fn->msi));
+}

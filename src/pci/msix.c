@@ -12,9 +12,8 @@
 #include "base/endian.h"
 #include "pci/bus.h"
 
-#define MSIX_MAX_VECTORS 2048
-#define MSIX_NAME_MAX	 80
-#define PENDING_BITS	 64
+#define MSIX_NAME_MAX 80
+#define PENDING_BITS  64
 
 struct msix_entry {
 	atomic_uint addr_lo, addr_hi, data, control;
@@ -270,7 +269,7 @@ int pci_msix_init(struct pci_function *fn, uint8_t cap, unsigned int nr, unsigne
 	struct pci_msix *msix;
 	int err;
 
-	if (fn->msix || !nr || nr > MSIX_MAX_VECTORS || !cap ||
+	if (fn->msix || !nr || nr > PCI_MSIX_MAX || !cap ||
 	    cap > PCI_CONFIG_SIZE - PCI_MSIX_CAP_LEN)
 		return -EINVAL;
 	if (!msix_fits(fn, table_bar, table_offset, table_len) ||
@@ -378,5 +377,39 @@ void pci_msix_reset(struct pci_function *fn)
 	pci_msix_config_written(fn);
 	lock_take(&fn->irq_lock);
 	msix_clear(fn->msix);
+	lock_drop(&fn->irq_lock);
+}
+
+void pci_msix_get_state(struct pci_function *fn, struct pci_msix_state *state)
+{
+	const struct pci_msix *msix = fn->msix;
+
+	state->nr = pci_msix_count(fn);
+	lock_take(&fn->irq_lock);
+	for (unsigned int i = 0; i < state->nr; i++) {
+		state->entries[i].msg = msix_message(&msix->entries[i]);
+		state->entries[i].masked =
+			msix_load(&msix->entries[i].control) & PCI_MSIX_ENTRY_MASKED;
+		state->entries[i].pending = msix_is_pending(msix, i);
+	}
+	lock_drop(&fn->irq_lock);
+}
+
+void pci_msix_set_state(struct pci_function *fn, const struct pci_msix_state *state)
+{
+	struct pci_msix *msix = fn->msix;
+
+	lock_take(&fn->irq_lock);
+	for (unsigned int i = 0; i < state->nr; i++) {
+		const struct msi_message *msg = &state->entries[i].msg;
+
+		msix_entry_write(msix, i, PCI_MSIX_ENTRY_ADDR / 4, (uint32_t)msg->addr);
+		msix_entry_write(msix, i, PCI_MSIX_ENTRY_ADDR / 4 + 1, (uint32_t)(msg->addr >> 32));
+		msix_entry_write(msix, i, PCI_MSIX_ENTRY_DATA / 4, msg->data);
+		msix_entry_write(msix, i, PCI_MSIX_ENTRY_CONTROL / 4,
+				 state->entries[i].masked ? PCI_MSIX_ENTRY_MASKED : 0);
+		if (state->entries[i].pending)
+			msix_set_pending(msix, i);
+	}
 	lock_drop(&fn->irq_lock);
 }

@@ -373,6 +373,22 @@ struct pci_bus *pci_fabric_find_bus(struct pci_fabric *fabric, const char *id)
 	return NULL;
 }
 
+struct pci_port *pci_port_next(struct pci_port *port)
+{
+	return port->next;
+}
+
+struct pci_function *pci_port_function(struct pci_port *port)
+{
+	return &port->fn;
+}
+
+void pci_port_loaded(struct pci_port *port)
+{
+	port_set_link(&port->fn);
+	port_update_behind(&port->fn);
+}
+
 const struct pci_port_config *pci_port_config(const struct pci_port *port)
 {
 	return &port->config;
