@@ -98,6 +98,27 @@ static void the_memory_map_leaves_out_tables_and_devices(void **state)
 	finish(&f);
 }
 
+static void every_start_has_a_random_seed_of_its_own(void **state)
+{
+	uint64_t seeds[2];
+	struct fixture f;
+
+	start(&f, RAM_SIZE);
+	for (int i = 0; i < 2; i++) {
+		uint64_t at;
+
+		assert_int_equal(boot(&f.files, &config, f.ram, &f.entry, &f.diag), 0);
+		at = guest(&f, PARAMS + 0x250, 8);
+		assert_int_equal(at, LAYOUT_SETUP_DATA);
+		assert_int_equal(guest(&f, at, 8), 0);
+		assert_int_equal(guest(&f, at + 8, 4), 9);
+		assert_int_equal(guest(&f, at + 12, 4), 32);
+		seeds[i] = guest(&f, at + 40, 8);
+	}
+	assert_true(seeds[0] != seeds[1]);
+	finish(&f);
+}
+
 /* Walks the tables as the processor does. UINT64_MAX: not mapped. */
 static uint64_t translate(struct fixture *f, uint64_t addr)
 {
@@ -419,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kernel_is_entered_64_bit_with_boot_params),
 		cmocka_unit_test(the_memory_map_leaves_out_tables_and_devices),
+		cmocka_unit_test(every_start_has_a_random_seed_of_its_own),
 		cmocka_unit_test(the_first_4_gib_are_mapped_to_themselves),
 		cmocka_unit_test(the_initrd_lies_at_the_top_of_memory_within_its_limit),
 		cmocka_unit_test(

@@ -21,6 +21,7 @@
 #define LAYOUT_GDT		 0x500ull
 #define LAYOUT_START_INFO	 0x6000ull /* PVH hvm_start_info, or Multiboot information */
 #define LAYOUT_BOOT_PARAMS	 0x7000ull /* Linux zero page */
+#define LAYOUT_SETUP_DATA	 0x8000ull /* Linux: what the zero page has no room for */
 #define LAYOUT_PAGE_TABLES	 0x9000ull
 #define LAYOUT_PAGE_TABLES_PAGES 10
 #define LAYOUT_BOOT_STACK	 0x1f000ull /* grows down; only a formality of entry states */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/endian.h"
 #include "machine/x86/linux_regs.h"
@@ -187,6 +188,24 @@ static int linux_place_initrd(struct boot_load *load, const struct linux_header 
 	return err;
 }
 
+/*
+ * A seed for the guest's random numbers, so that nothing in it has to wait for them. A kernel that
+ * does not know it passes it over. Returns where it is; 0 when there is none to be had.
+ */
+static uint64_t linux_put_seed(const struct ram *ram)
+{
+	uint8_t data[LINUX_SETUP_DATA_HEAD + 32] = { 0 };
+
+	le_store(data + 8, 4, LINUX_SETUP_RNG_SEED);
+	le_store(data + 12, 4, sizeof(data) - LINUX_SETUP_DATA_HEAD);
+	if (getrandom(data + LINUX_SETUP_DATA_HEAD, sizeof(data) - LINUX_SETUP_DATA_HEAD, 0) !=
+		    (ssize_t)sizeof(data) - LINUX_SETUP_DATA_HEAD ||
+	    ram_write(ram, gpa(LAYOUT_SETUP_DATA), data, sizeof(data)))
+		return 0;
+	explicit_bzero(data, sizeof(data));
+	return LAYOUT_SETUP_DATA;
+}
+
 int linux_enter(struct boot_load *load, const struct linux_header *header, struct range kernel,
 		uint64_t rip, bool kaslr)
 {
@@ -226,7 +245,7 @@ int linux_enter(struct boot_load *load, const struct linux_header *header, struc
 	flags &= (uint8_t) ~(LINUX_KASLR | LINUX_CAN_USE_HEAP);
 	params[LINUX_LOADFLAGS] = flags | (kaslr ? LINUX_KASLR : 0);
 	le_store(params + LINUX_CODE32_START, 4, kernel.first);
-	le_store(params + LINUX_SETUP_DATA, 8, 0);
+	le_store(params + LINUX_SETUP_DATA, 8, linux_put_seed(load->ram));
 	le_store(params + LINUX_CMD_LINE_PTR, 4, LAYOUT_CMDLINE);
 	le_store(params + LINUX_RAMDISK_IMAGE, 4, initrd);
 	le_store(params + LINUX_EXT_RAMDISK_IMAGE, 4, initrd >> 32);

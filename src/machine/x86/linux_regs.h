@@ -58,4 +58,8 @@
 /* The 64-bit entry lies this far behind the protected-mode code's beginning. */
 #define LINUX_ENTRY_64 0x200
 
+/* struct setup_data: next (8 bytes), type (4), length (4), data. */
+#define LINUX_SETUP_RNG_SEED  9
+#define LINUX_SETUP_DATA_HEAD 16
+
 #endif
