@@ -95,8 +95,8 @@ static int ram_refuse_hugepages(struct ram *ram, struct diag *diag)
 
 	unused -= min_u64(unused, reserved);
 	diag_set(diag, -ENOMEM, RAM_OBJECT,
-		 "%" PRIu64 " huge pages of %s needed, %" PRIu64 " free of %" PRIu64, need,
-		 ram->page_size == GIB(1) ? "1 GiB" : "2 MiB", unused, nr);
+		 "huge pages of %s: %" PRIu64 " needed, %" PRIu64 " free of %" PRIu64,
+		 ram->page_size == GIB(1) ? "1 GiB" : "2 MiB", need, unused, nr);
 	diag_remedy(diag,
 		    "echo %" PRIu64 " > /sys/kernel/mm/hugepages/hugepages-%" PRIu64
 		    "kB/nr_hugepages%s",

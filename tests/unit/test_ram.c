@@ -333,7 +333,7 @@ static void missing_huge_pages_are_counted_and_the_remedy_adds_them(void **state
 	host.free_hugepages = 15;
 	host.resv_hugepages = 5;
 	assert_int_equal(ram_create(&host.sys, &config, &ram, &diag), -ENOMEM);
-	assert_string_equal(diag.reason, "32 huge pages of 2 MiB needed, 10 free of 20");
+	assert_string_equal(diag.reason, "huge pages of 2 MiB: 32 needed, 10 free of 20");
 	/* 22 more than there are. */
 	assert_non_null(strstr(diag.remedy,
 			       "echo 42 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"));
