@@ -36,7 +36,20 @@ struct run {
 	struct vm *vm;
 	struct loop_source signals;
 	int signal_fd;
+	bool progress_done;
 };
+
+/* While a lot of memory is touched; on a terminal only. */
+static void run_show_progress(void *opaque, uint64_t done, uint64_t total)
+{
+	bool *last = opaque;
+
+	if (*last)
+		return;
+	*last = done == total;
+	fprintf(stderr, "\rairlock: guest RAM %3u %%%s", (unsigned int)(done * 100 / total),
+		*last ? "\n" : "");
+}
 
 static const char run_usage[] =
 	"usage: airlock run --kernel FILE [OPTION]...\n"
@@ -52,7 +65,8 @@ static const char run_usage[] =
 	"                    guest RAM, default 512M. hugepages=2M|1G takes it from hugetlbfs,\n"
 	"                    shared=on from a memory file, prefault=N touches it all by N threads\n"
 	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
-	"  --unpack WHEN     unpack a compressed kernel before the start: auto, always, never\n"
+	"  --unpack WHO      who unpacks a compressed kernel: guest (default), host, or auto: the\n"
+	"                    host where it can\n"
 	"  --reboot WHAT     what a guest's reset does: again (default) or exit\n"
 	"  --plan            print what would be done, do nothing; exit 1 if it would be refused\n"
 	"  --stats[=json]    print figures at the end (and on SIGUSR1) to stderr\n"
@@ -147,7 +161,7 @@ static int run_parse_word(const char *option, const char *text, const char *cons
 
 static int run_parse_option(struct run *run, int option, const char *value, struct diag *diag)
 {
-	static const char *const unpack[] = { "auto", "always", "never", NULL };
+	static const char *const unpack[] = { "guest", "host", "auto", NULL };
 	static const char *const reboot[] = { "again", "exit", NULL };
 	struct vm_config *config = &run->config;
 	int word = 0, err;
@@ -358,6 +372,10 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		return CLI_REFUSED;
 	run->config.cpus = 1;
 	run->config.ram.size = MIB(512);
+	if (isatty(STDERR_FILENO)) {
+		run->config.ram.progress = run_show_progress;
+		run->config.ram.opaque = &run->progress_done;
+	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'h' || (option == 'd' && !strcmp(optarg, "help"))) {

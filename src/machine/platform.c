@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The platform table on KVM: each entry hands over to the part of the machine that does it. */
 #include <linux/kvm.h>
+#include <unistd.h>
 
+#include "base/bits.h"
 #include "machine/arch.h"
 #include "machine/vm.h"
 
@@ -109,12 +111,22 @@ static void vm_slot_remove(struct platform *p, struct direct_slot *slot)
 	slots_remove(&vm_of(p)->slots, slot);
 }
 
+/* Zeroing pages is bound by memory bandwidth, which a few CPUs use up. */
+static unsigned int vm_populate_threads(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : (unsigned int)min_u64((uint64_t)cpus, 8);
+}
+
 static int vm_ram_listen(struct platform *p, struct ram_listener *listener)
 {
 	struct vm *vm = vm_of(p);
 
 	/* Before the first page is pinned: a reset meanwhile must leave pages where they are. */
 	ram_hold_pages(vm->ram);
+	/* Where that fails, pinning will say why. */
+	ram_populate(vm->ram, vm_populate_threads());
 	for (unsigned int i = 0; i < vm->ram->nr_regions; i++) {
 		const struct ram_region *r = &vm->ram->regions[i];
 		int err = listener->add(listener->opaque, r->gpa, r->hva);

@@ -320,6 +320,13 @@ static int ram_prefault(struct ram *ram, const struct ram_config *config, struct
 			   "the limit of its control group");
 }
 
+int ram_populate(struct ram *ram, unsigned int nr_threads)
+{
+	struct ram_walk walk = { .ram = ram, .fn = ram_prefault_chunk };
+
+	return ram_walk_run(&walk, nr_threads);
+}
+
 static int ram_lay_out(struct ram *ram, uint64_t size)
 {
 	uint64_t low = min_u64(size, RAM_HOLE);

@@ -74,6 +74,12 @@ void ram_hold_pages(struct ram *ram);
 void ram_release_pages(struct ram *ram);
 
 /*
+ * Makes every page present, with nr_threads threads: for whoever pins all of them next, which the
+ * kernel does with one. Contents stay; the guest may run meanwhile. 0 or -errno.
+ */
+int ram_populate(struct ram *ram, unsigned int nr_threads);
+
+/*
  * Returns all pages to zero, as at power-on, giving the memory back to the host unless somebody
  * holds the pages. Nothing may run in the guest meanwhile. 0 or -errno.
  */

@@ -23,7 +23,7 @@
 
 /* Unpack a bzImage's compressed kernel on the host instead of letting the guest do it? */
 enum boot_unpack {
-	BOOT_UNPACK_AUTO,   /* where it starts sooner and nothing is lost (KASLR) */
+	BOOT_UNPACK_AUTO,   /* where it can be done and nothing is lost (KASLR) */
 	BOOT_UNPACK_ALWAYS, /* refuse if it cannot be done */
 	BOOT_UNPACK_NEVER,
 };

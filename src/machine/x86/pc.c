@@ -243,9 +243,9 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 static struct boot_config pc_boot_config(const struct vm_config *config)
 {
 	static const enum boot_unpack unpack[] = {
+		[VM_UNPACK_GUEST] = BOOT_UNPACK_NEVER,
+		[VM_UNPACK_HOST] = BOOT_UNPACK_ALWAYS,
 		[VM_UNPACK_AUTO] = BOOT_UNPACK_AUTO,
-		[VM_UNPACK_ALWAYS] = BOOT_UNPACK_ALWAYS,
-		[VM_UNPACK_NEVER] = BOOT_UNPACK_NEVER,
 	};
 
 	return (struct boot_config){
