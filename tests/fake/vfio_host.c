@@ -92,7 +92,7 @@ struct text {
 	size_t left;
 };
 
-static void text_add(struct text *text, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void text_add(struct text *text, const char *fmt, ...)
 {
 	va_list args;
 	int n;
