@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/bug.h"
+#include "iommu/walk.h"
 
 /* An invalidation that waits longer than this has met a device that broke its contract. */
 #define WAIT_LIMIT_NS 1000000000ull
@@ -90,14 +91,6 @@ static void caches_clear(struct iommu *iommu, const struct iommu_inval *inval)
 {
 	if (iommu->ops->forget)
 		iommu->ops->forget(iommu, inval);
-	for (struct iommu_device *dev = iommu->devices; dev; dev = dev->next) {
-		if (!device_concerned(dev, inval))
-			continue;
-		if (inval->scope == IOMMU_INVAL_RANGE)
-			iotlb_clear_range(&dev->iotlb, inval->first, inval->last);
-		else
-			iotlb_clear(&dev->iotlb);
-	}
 	if (!iommu->upper)
 		return;
 	switch (inval->scope) {
@@ -115,6 +108,85 @@ static void caches_clear(struct iommu *iommu, const struct iommu_inval *inval)
 		/* Tagged by domain, not by device: its domains' entries are as true as before. */
 		break;
 	}
+}
+
+/* For the sections' own caches. Visible before seq is: they read it after. */
+static void log_write(struct iommu *iommu, const struct iommu_inval *inval)
+{
+	uint64_t index = atomic_load_explicit(&iommu->seq, memory_order_relaxed) >> 1;
+	struct iommu_log *log = &iommu->log[index % IOMMU_LOG];
+
+	atomic_store_explicit(&log->scope, inval->scope, memory_order_relaxed);
+	atomic_store_explicit(&log->domain, inval->domain, memory_order_relaxed);
+	atomic_store_explicit(&log->first, inval->first, memory_order_relaxed);
+	atomic_store_explicit(&log->last, inval->last, memory_order_relaxed);
+	atomic_store_explicit(&log->leaf_only, inval->leaf_only, memory_order_relaxed);
+	atomic_store_explicit(&log->device, inval->device, memory_order_relaxed);
+}
+
+static struct iommu_piece *piece_of(struct iommu_section *section, uint64_t addr)
+{
+	return &section->pieces[(addr >> 21 ^ addr >> 27) % IOMMU_PIECES];
+}
+
+static uint64_t piece_key(uint64_t addr)
+{
+	return (addr & ~0x1fffffull) | 1;
+}
+
+static void section_clear(struct iommu_section *section)
+{
+	iotlb_clear(&section->iotlb);
+	for (unsigned int i = 0; i < IOMMU_PIECES; i++)
+		section->pieces[i].key = 0;
+}
+
+static void section_clear_range(struct iommu_section *section, uint64_t first, uint64_t last,
+				bool leaf_only)
+{
+	iotlb_clear_range(&section->iotlb, first, last);
+	if (leaf_only)
+		return;
+	for (unsigned int i = 0; i < IOMMU_PIECES; i++) {
+		uint64_t base = section->pieces[i].key & ~0x1fffffull;
+
+		if (base <= last && (base | 0x1fffff) >= first)
+			section->pieces[i].key = 0;
+	}
+}
+
+void iommu_section_follow(struct iommu_section *section, uint64_t upto)
+{
+	struct iommu_device *dev = section->dev;
+	struct iommu *iommu = dev->iommu;
+	uint64_t index = section->applied;
+
+	section->applied = upto;
+	for (; upto - index < IOMMU_LOG / 2 && index != upto; index++) {
+		struct iommu_log *log = &iommu->log[index % IOMMU_LOG];
+		struct iommu_inval inval = {
+			.scope = atomic_load_explicit(&log->scope, memory_order_relaxed),
+			.domain = atomic_load_explicit(&log->domain, memory_order_relaxed),
+			.first = atomic_load_explicit(&log->first, memory_order_relaxed),
+			.last = atomic_load_explicit(&log->last, memory_order_relaxed),
+			.leaf_only = atomic_load_explicit(&log->leaf_only, memory_order_relaxed),
+			.device = atomic_load_explicit(&log->device, memory_order_relaxed),
+		};
+
+		if (!device_concerned(dev, &inval))
+			continue;
+		if (inval.scope == IOMMU_INVAL_RANGE)
+			section_clear_range(section, inval.first, inval.last, inval.leaf_only);
+		else
+			section_clear(section);
+	}
+	/*
+	 * Too far behind, or so slow here that the log went round: what was read may be another
+	 * entry's, and everything goes. An invalidation that waits for this section writes no more,
+	 * but one of another domain does not wait.
+	 */
+	if (index != upto || (atomic_load(&iommu->seq) >> 1) - section->applied >= IOMMU_LOG / 2)
+		section_clear(section);
 }
 
 static void device_late(struct iommu *iommu, struct iommu_device *dev, const char *what)
@@ -223,7 +295,8 @@ int iommu_invalidate(struct iommu *iommu, const struct iommu_inval *inval)
 	uint64_t seq, deadline = 0;
 	int err = 0;
 
-	/* Odd: from here no walk that began before fills a cache. */
+	log_write(iommu, inval);
+	/* Odd: from here no walk that began before fills a shared cache. */
 	atomic_fetch_add(&iommu->seq, 1);
 	caches_clear(iommu, inval);
 	/* Even, and the fence between clearing and looking: partner of iommu_section_begin(). */
@@ -255,7 +328,6 @@ int iommu_device_create(struct iommu *iommu, rid_t rid, const char *name, struct
 	dev->iommu = iommu;
 	atomic_init(&dev->rid, rid.v);
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
-	iotlb_init(&dev->iotlb);
 	iommu_exec_begin(iommu);
 	if (iommu->ops->device_add)
 		err = iommu->ops->device_add(iommu, dev);
@@ -338,8 +410,8 @@ void iommu_device_fault(struct iommu_device *dev, unsigned int faults)
 
 void iommu_section_init(struct iommu_section *section, struct iommu_device *dev)
 {
+	memset(section, 0, sizeof(*section));
 	section->dev = dev;
-	atomic_init(&section->state, 0);
 	iommu_exec_begin(dev->iommu);
 	section->next = dev->sections;
 	dev->sections = section;
@@ -352,6 +424,7 @@ void iommu_section_fini(struct iommu_section *section)
 	struct iommu_section **link;
 
 	BUG_ON(atomic_load(&section->state));
+	atomic_fetch_add(&dev->nr_misses, atomic_load(&section->nr_misses));
 	iommu_exec_begin(dev->iommu);
 	for (link = &dev->sections; *link != section; link = &(*link)->next)
 		BUG_ON(!*link);
@@ -398,12 +471,31 @@ int iommu_translate_page(struct iommu_section *section, uint32_t pasid, uint64_t
 {
 	struct iommu_device *dev = section->dev;
 	struct iommu *iommu = dev->iommu;
-	/* Before the walk reads anything: partner of the first step of iommu_invalidate(). */
-	uint64_t seq = atomic_load(&iommu->seq);
+	struct iommu_piece *piece = piece_of(section, addr);
 	struct iommu_walked walked;
 	int err;
 
-	atomic_fetch_add_explicit(&dev->nr_misses, 1, memory_order_relaxed);
+	/* One thread writes it. */
+	atomic_store_explicit(&section->nr_misses,
+			      atomic_load_explicit(&section->nr_misses, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	if (piece->key == piece_key(addr) && piece->pasid == pasid) {
+		struct walk w;
+
+		/* What this refuses, the unit refuses again, and says why. */
+		if (likely(walk_from(iommu->mem, piece->format, piece->table, 1, piece->above, addr,
+				     access, &w)) &&
+		    likely(w.page > IOMMU_MSI_LAST || w.page < IOMMU_MSI_FIRST)) {
+			*page = (struct iommu_page){
+				w.page,
+				12,
+				w.dirty ? w.access : w.access & (uint8_t)~IOMMU_WRITE,
+				w.snoop,
+			};
+			iotlb_fill(&section->iotlb, pasid, addr, page);
+			return 0;
+		}
+	}
 	err = iommu->ops->translate(iommu, dev, pasid, addr, len, access, &walked);
 	if (unlikely(err)) {
 		iommu_device_fault(dev, 1);
@@ -411,7 +503,10 @@ int iommu_translate_page(struct iommu_section *section, uint32_t pasid, uint64_t
 	}
 	*page = walked.page;
 	if (walked.cacheable)
-		iotlb_fill(&dev->iotlb, pasid, addr, page, &iommu->seq, seq);
+		iotlb_fill(&section->iotlb, pasid, addr, page);
+	if (walked.format)
+		*piece = (struct iommu_piece){ piece_key(addr), pasid, walked.above, walked.table,
+					       walked.format };
 	return 0;
 }
 
@@ -445,7 +540,8 @@ int iommu_translate(struct iommu_section *section, uint32_t pasid, uint64_t addr
 		uint64_t at = addr + done, to, left;
 		bool snoop;
 
-		if (unlikely(!iotlb_lookup(&dev->iotlb, pasid, at, access, &to, &left, &snoop))) {
+		if (unlikely(!iotlb_lookup(&section->iotlb, pasid, at, access, &to, &left,
+					   &snoop))) {
 			struct iommu_page page;
 			uint64_t offset;
 			int err =

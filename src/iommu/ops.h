@@ -24,12 +24,14 @@
  * other addresses, not sections that began later. All waits are bounded (wait_limit_ns); who is late
  * is named, and the invalidation then fails rather than lie.
  *
- * How: seq is odd while an invalidation clears the caches, and even between. A section publishes the
- * seq it began at before it looks anything up, with a full fence between; an invalidation clears,
- * fences, and then looks at the sections. So either the section's look-up came after the clearing
- * and saw what the guest has now, or the invalidation sees the section and waits for it. A page found
- * by a walk enters a cache only under the cache's lock and only if seq has not moved since the walk:
- * an invalidation moves seq first and takes the same lock to clear.
+ * How: each section has an IOTLB of its own, which only its thread touches, and the unit keeps a log
+ * of invalidations. A section that begins reads seq, publishes it with a full fence, and takes from
+ * its IOTLB whatever the log says since it last looked. An invalidation writes the log, makes seq
+ * odd, clears what is shared (tables of tables), makes seq even with a full fence, and then looks at
+ * the sections. Either a section's beginning came after and found the log entry, or the invalidation
+ * finds the section and waits for it to end; what that section cached meanwhile goes when the next
+ * one begins. A walk enters a shared cache only under the cache's lock and only if seq has not moved
+ * since: an invalidation moves seq first and takes the same lock to clear.
  *
  * A section that began at a later seq than the clearing was done at cannot have seen the old
  * translation, and is not waited for.
@@ -44,7 +46,9 @@
 #include "base/log.h"
 #include "base/range.h"
 #include "iommu/iotlb.h"
+#include "iommu/mem.h"
 #include "iommu/quarantine.h"
+#include "iommu/spin.h"
 #include "iommu/upper.h"
 #include "platform/platform.h"
 
@@ -62,10 +66,17 @@ struct iommu_span {
 	bool snoop; /* coherent whatever the device asked for */
 };
 
-/* One page, by walking. What a unit's translate answers. */
+/*
+ * One page, by walking. What a unit's translate answers. Where the page's entry stands in a level 1
+ * table of a single stage, the table may be offered too: the section then finds the other 511 pages
+ * without asking the unit.
+ */
 struct iommu_walked {
 	struct iommu_page page;
 	bool cacheable;
+	const struct pt_format *format; /* NULL: no table is offered */
+	uint64_t table;
+	uint8_t above; /* rights gathered above it */
 };
 
 /* What an invalidation is about. */
@@ -158,10 +169,23 @@ struct iommu_events {
 	void *opaque;
 };
 
+/* Invalidations, for the sections' own caches: entry i is the one that made seq 2 * (i + 1). */
+#define IOMMU_LOG 256 /* a section that is further behind forgets everything */
+
+struct iommu_log {
+	_Atomic uint32_t scope, domain;
+	atomic_bool leaf_only;
+	_Atomic uint64_t first, last;
+	_Atomic(struct iommu_device *) device;
+};
+
 struct iommu {
 	const struct iommu_ops *ops;
-	struct upper *upper; /* shared level of the IOTLB; NULL: the unit has none */
+	const struct iommu_mem *mem; /* where offered tables are read */
+	/* Shared by all devices, for walks worth more than its look-up; NULL: the unit has none. */
+	struct upper *upper;
 	_Atomic uint64_t seq;
+	struct iommu_log log[IOMMU_LOG]; /* changed only by the executor */
 	uint64_t wait_limit_ns;
 	struct iommu_events events;
 	struct quarantine_policy quarantine;
@@ -187,7 +211,6 @@ struct iommu_device {
 	struct iommu_device *next;
 	_Atomic uint16_t rid;
 	char name[48];
-	struct iotlb iotlb;
 	/*
 	 * Domains it may have used since it was added, one bit per domain modulo 64: set before a
 	 * domain's tables are walked. Invalidations of other domains pass it by.
@@ -202,15 +225,33 @@ struct iommu_device {
 	struct quarantine faults;
 	void *unit; /* the unit's own part */
 
-	/* Figures, relaxed. */
-	atomic_ullong nr_requests, nr_misses, nr_faults, nr_denied, nr_interrupts;
+	/* Figures, relaxed. Misses of sections that are gone; each section counts its own. */
+	atomic_ullong nr_misses, nr_faults, nr_denied, nr_interrupts;
 };
 
-/* One per thread that does DMA for a device. Owned by the device model. */
+/* The level 1 table that maps 2 MiB of a device's addresses. */
+struct iommu_piece {
+	uint64_t key; /* first address | valid; PASID beside it */
+	uint32_t pasid;
+	uint8_t above;
+	uint64_t table;
+	const struct pt_format *format;
+};
+
+#define IOMMU_PIECES 64
+
+/*
+ * One per thread that does DMA for a device, with that thread's IOTLB: some 20 KiB. Owned by the
+ * device model, used by one thread at a time.
+ */
 struct iommu_section {
 	struct iommu_device *dev;
 	_Atomic uint64_t state; /* 0: idle; else seq at its beginning << 1 | 1 */
 	struct iommu_section *next;
+	_Atomic uint64_t nr_misses;
+	uint64_t applied; /* log entries its IOTLB has followed */
+	struct iotlb iotlb;
+	struct iommu_piece pieces[IOMMU_PIECES];
 };
 
 /* Spans kept beyond a section. Owned by the device model, from add to release. */
@@ -271,12 +312,18 @@ uint64_t iommu_now_ns(void);
 void iommu_section_init(struct iommu_section *section, struct iommu_device *dev);
 void iommu_section_fini(struct iommu_section *section);
 
+/* The slow part of iommu_section_begin(): takes from the IOTLB what log entries below `upto` say. */
+void iommu_section_follow(struct iommu_section *section, uint64_t upto);
+
 static inline void iommu_section_begin(struct iommu_section *section)
 {
 	uint64_t seq = atomic_load_explicit(&section->dev->iommu->seq, memory_order_acquire);
 
 	/* Partners with the fence between clearing and looking in iommu_invalidate(). */
 	spin_publish(&section->state, seq << 1 | 1);
+	/* While one is being executed (odd), its entry is left for the section after this. */
+	if (unlikely(section->applied != seq >> 1))
+		iommu_section_follow(section, seq >> 1);
 }
 
 static inline void iommu_section_end(struct iommu_section *section)

@@ -4,8 +4,10 @@
  * a domain. Either the table whose 512 entries map them (a paging-structure cache: a miss of the
  * first level then costs one load) or the large page that does.
  *
- * Looked up without a lock; an entry is protected by two readings of its key, as in iommu/iotlb.h.
- * Entries are tagged by domain, so devices of one domain share them.
+ * Looked up without a lock. A writer, under the lock, takes the key away, changes the rest and puts a
+ * key with the next version in place; a reader takes what lies between two equal keys. The version
+ * has twenty bits: a reader would have to sleep through an exact multiple of a million changes of its
+ * entry to be fooled. Entries are tagged by domain, so devices of one domain share them.
  */
 #ifndef AIRLOCK_IOMMU_UPPER_H
 #define AIRLOCK_IOMMU_UPPER_H
@@ -48,7 +50,7 @@ struct upper {
 
 bool upper_lookup(struct upper *upper, struct upper_tag tag, uint64_t iova, struct upper_hit *hit);
 
-/* As iotlb_fill(): not if *seq has moved on. */
+/* Not if *seq is no longer `expected`: an invalidation has begun since the walk. */
 void upper_fill(struct upper *upper, struct upper_tag tag, uint64_t iova,
 		const struct upper_hit *hit, _Atomic uint64_t *seq, uint64_t expected);
 

@@ -215,6 +215,7 @@ int vtd_create(const struct vtd_config *config, struct vtd **out, struct diag *d
 	}
 	vtd->config = *config;
 	vtd->mem = config->mem;
+	vtd->iommu.mem = &vtd->mem;
 	for (unsigned int levels = 3; levels <= 5; levels++) {
 		pt_format_vtd_ss(&vtd->second[levels], levels, config->haw, PT_LEAF_1G,
 				 config->snoop_control, false);

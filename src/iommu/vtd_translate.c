@@ -3,7 +3,7 @@
 #include "iommu/vtd_unit.h"
 
 /* Stages as the shared cache tags them. */
-enum { STAGE_SECOND = 1, STAGE_FIRST = 2, STAGE_NESTED = 3 };
+enum { STAGE_SECOND = 1, STAGE_NESTED = 2 };
 
 #define PIECE_MASK (MIB(2) - 1)
 
@@ -105,8 +105,11 @@ static enum vtd_fault_reason reason_nested(const struct vtd_binding *b, const st
 	return reason_second(b, w, w->second_status, w->second_level, need);
 }
 
-/* One stage, by the shared cache where it knows the tables above. */
-static bool stage_walk(struct vtd *vtd, const struct pt_format *f, uint64_t root,
+/*
+ * The second stage below a first one, by the shared cache where it knows the tables above. A single
+ * stage does without: four loads cost less than the look-up, and each section remembers its tables.
+ */
+static bool below_walk(struct vtd *vtd, const struct pt_format *f, uint64_t root,
 		       struct upper_tag tag, uint64_t iova, unsigned int need, struct walk *w)
 {
 	struct upper *upper = vtd->iommu.upper;
@@ -183,7 +186,7 @@ static bool nested_walk(struct vtd *vtd, const struct vtd_binding *b, uint64_t i
 			return false;
 		mask = (1ull << w->page_lg2) - 1;
 		to = w->page | (iova & mask);
-		if (!stage_walk(vtd, second, b->second_root, below, to, need, &inner)) {
+		if (!below_walk(vtd, second, b->second_root, below, to, need, &inner)) {
 			w->second = w->second_final = true;
 			w->second_status = w->status = inner.status;
 			w->second_level = inner.level;
@@ -209,19 +212,15 @@ static bool nested_walk(struct vtd *vtd, const struct vtd_binding *b, uint64_t i
 static enum vtd_fault_reason translate_tables(struct vtd *vtd, const struct vtd_binding *b,
 					      uint64_t iova, unsigned int need, struct walk *w)
 {
-	struct upper_tag tag = { b->domain, STAGE_SECOND, IOMMU_NO_PASID };
 	uint64_t at;
 
 	switch (b->kind) {
 	case VTD_KIND_SECOND:
-		if (!stage_walk(vtd, second_format(vtd, b), b->second_root, tag, iova, need, w))
+		if (!walk(&vtd->mem, second_format(vtd, b), b->second_root, iova, need, w))
 			return reason_second(b, w, w->status, w->level, need);
 		break;
 	case VTD_KIND_FIRST:
-		tag.stage = STAGE_FIRST;
-		tag.pasid = b->pasid;
-		if (!stage_walk(vtd, &vtd->first[b->first_levels], b->first_root, tag, iova, need,
-				w))
+		if (!walk(&vtd->mem, &vtd->first[b->first_levels], b->first_root, iova, need, w))
 			return reason_first(b, w, need);
 		break;
 	case VTD_KIND_NESTED:
@@ -305,6 +304,13 @@ int vtd_translate(struct iommu *iommu, struct iommu_device *dev, uint32_t pasid,
 			  w.snoop || b.snoop },
 		.cacheable = !in_msi_range(w.page, w.page + ((1ull << w.page_lg2) - 1)),
 	};
+	/* A page-walk snoop of the whole entry is not the table's to tell: then it is not offered. */
+	if (w.level == 1 && b.kind != VTD_KIND_NESTED && !b.snoop) {
+		out->format = b.kind == VTD_KIND_FIRST ? &vtd->first[b.first_levels]
+						       : second_format(vtd, &b);
+		out->table = w.table;
+		out->above = w.above;
+	}
 	return 0;
 }
 

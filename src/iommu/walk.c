@@ -182,13 +182,36 @@ bool walk(const struct iommu_mem *mem, const struct pt_format *f, uint64_t root,
 	return walk_from(mem, f, root, f->levels, IOMMU_READ | IOMMU_WRITE, iova, need, w);
 }
 
+/* Where the second stage's last walk ended: tables of a first stage tend to lie together. */
+struct nearby {
+	uint64_t piece, table; /* 2 MiB of input, and the level 1 table that maps them; ~0: none */
+	unsigned int above;
+};
+
 /* One address of the first stage through the second. Fills w's second_ fields on refusal. */
-static bool walk_second(const struct iommu_mem *mem, const struct pt_format *second, uint64_t root,
-			uint64_t input, unsigned int need, bool final, struct walk *inner,
-			struct walk *w)
+static ALWAYS_INLINE bool walk_second(const struct iommu_mem *mem, const struct pt_format *second,
+				      uint64_t root, uint64_t input, unsigned int need, bool final,
+				      struct nearby *near, struct walk *inner, struct walk *w)
 {
-	if (likely(walk(mem, second, root, input, need, inner)))
+	uint64_t table = root;
+	unsigned int level = second->levels, above = IOMMU_READ | IOMMU_WRITE;
+
+	if (input >> PT_LEVEL_LG2(2) == near->piece) {
+		table = near->table;
+		above = near->above;
+		level = 1;
+	}
+	inner->status = WALK_WIDTH;
+	inner->level = second->levels + 1;
+	inner->access = 0;
+	/* Second stages are of this one kind: known here, the walk is compiled into its caller. */
+	if (likely(walk_in_width(PT_VTD_SS, second, input)) &&
+	    likely(walk_levels(PT_VTD_SS, mem, second, table, level, above, input, need, inner))) {
+		if (inner->level == 1)
+			*near = (struct nearby){ input >> PT_LEVEL_LG2(2), inner->table,
+						 inner->above };
 		return true;
+	}
 	w->second = true;
 	w->second_final = final;
 	w->second_input = input;
@@ -206,6 +229,7 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 {
 	uint64_t table = first_root;
 	unsigned int access = IOMMU_READ | IOMMU_WRITE, level = first->levels;
+	struct nearby near = { .piece = ~0ull };
 	struct walk inner, leaf;
 
 	w->second = false;
@@ -224,7 +248,8 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 		int err;
 
 		w->level = (uint8_t)level;
-		if (!walk_second(mem, second, second_root, addr, IOMMU_READ, false, &inner, w))
+		if (!walk_second(mem, second, second_root, addr, IOMMU_READ, false, &near, &inner,
+				 w))
 			return false;
 		host = inner.page | (addr & ~walk_page_mask(inner.page_lg2));
 		w->table = host - 8 * walk_index(iova, level);
@@ -239,7 +264,7 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 		bits = walk_mark_bits(PT_VTD_FS, is_leaf, need);
 		if ((gathered & need) == need && (entry & bits) != bits) {
 			if (!walk_second(mem, second, second_root, addr, IOMMU_READ | IOMMU_WRITE,
-					 false, &inner, w))
+					 false, &near, &inner, w))
 				return false;
 			err = walk_mark(mem, host, &entry, bits);
 			if (err == -EAGAIN && ++tries < WALK_UPDATE_TRIES)
@@ -261,8 +286,8 @@ bool walk_nested(const struct iommu_mem *mem, const struct pt_format *first, uin
 	}
 
 	if (!walk_second(mem, second, second_root,
-			 leaf.page | (iova & ~walk_page_mask(leaf.page_lg2)), need, true, &inner,
-			 w))
+			 leaf.page | (iova & ~walk_page_mask(leaf.page_lg2)), need, true, &near,
+			 &inner, w))
 		return false;
 	/* The page both stages agree on: the smaller, at the second stage's output. */
 	if (inner.page_lg2 < leaf.page_lg2) {

@@ -472,8 +472,7 @@ static void without_an_iommu_addresses_go_through(void **state)
  * whether anything else did. Devices write wherever translation leads them. A stale use is a wrong
  * value here, and a data race to the thread sanitizer.
  */
-#define FRAMES	   8
-#define RACE_PAGES 4
+#define FRAMES 8
 
 struct race {
 	struct fixture *f;
@@ -499,14 +498,15 @@ static void *race_device(void *opaque)
 		unsigned int nr;
 
 		iommu_section_begin(&racer->section);
-		if (!iommu_translate(&racer->section, IOMMU_NO_PASID,
-				     (uint64_t)(i % RACE_PAGES) << 12, 8, IOMMU_WRITE, &span, 1,
+		if (!iommu_translate(&racer->section, IOMMU_NO_PASID, 0, 8, IOMMU_WRITE, &span, 1,
 				     &nr, &covered)) {
 			uint64_t *frame = race->frames[span.addr.v >> 12];
 
-			/* Long sections now and then, and mostly the shortest there are. */
+			/* Long sections now and then, preempted ones too; mostly the shortest. */
 			if (i % 16 == 0)
-				dawdle(i / 16 % 500);
+				dawdle(i / 16 % 3000);
+			if (i % 512 == 8)
+				sched_yield();
 			/* Two devices may write one frame: that is theirs to sort out. */
 			__atomic_store_n(frame, i, __ATOMIC_RELAXED);
 			atomic_fetch_add_explicit(&race->nr_writes, 1, memory_order_relaxed);
@@ -521,7 +521,7 @@ static void no_stale_use_survives_an_invalidation(void **state)
 	struct fixture *f = *state;
 	struct race race = { .f = f };
 	struct racer racers[2] = { { .race = &race }, { .race = &race } };
-	uint64_t rounds = 0, stale = 0;
+	uint64_t rounds = 0, stale = 0, start = iommu_now_ns();
 
 	atomic_store(&f->flat.dawdle, true);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -530,23 +530,24 @@ static void no_stale_use_survives_an_invalidation(void **state)
 				 0);
 	}
 	do {
-		unsigned int page = (unsigned int)(rounds % RACE_PAGES);
 		unsigned int at = (unsigned int)(rounds % FRAMES);
 		uint64_t *frame = race.frames[at];
+		unsigned long long writes = atomic_load(&race.nr_writes);
 
-		atomic_store(&f->flat.map[page], (uint64_t)at << 12 | IOMMU_READ | IOMMU_WRITE);
+		/* Ours since it was taken back: plain loads, and what we left must be there. */
+		stale += rounds >= FRAMES && *frame != ~0ull;
+		atomic_store(&f->flat.map[0], (uint64_t)at << 12 | IOMMU_READ | IOMMU_WRITE);
+		/* Taken away in the middle of its use. */
+		while (atomic_load(&race.nr_writes) == writes)
+			sched_yield();
 		dawdle((unsigned int)rounds % 400);
-		atomic_store(&f->flat.map[page], 0);
-		assert_int_equal(invalidate_range(f, (uint64_t)page << 12,
-						  ((uint64_t)page << 12) + 0xfff),
-				 0);
-		/* The frame is ours: plain stores, plain loads. */
+		atomic_store(&f->flat.map[0], 0);
+		assert_int_equal(invalidate_range(f, 0, 0xfff), 0);
+		/* The frame is ours: a plain store. */
 		*frame = ~0ull;
-		dawdle((unsigned int)rounds % 700);
-		stale += *(volatile uint64_t *)frame != ~0ull;
 		rounds++;
-		/* Until enough has happened, however busy the machine is. */
-	} while (rounds < 5000 || atomic_load(&race.nr_writes) < 2000);
+		/* Each round waits for threads that may not be running: fewer on a busy machine. */
+	} while (rounds < 100 || (rounds < 3000 && iommu_now_ns() - start < 2000000000ull));
 	atomic_store(&race.stop, true);
 	for (unsigned int i = 0; i < 2; i++) {
 		pthread_join(racers[i].thread, NULL);
