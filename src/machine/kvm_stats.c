@@ -24,24 +24,26 @@ static int kvm_stats_one(struct sys *sys, int fd, const struct kvm_stats_header 
 	return err;
 }
 
-int kvm_stats_read(struct sys *sys, int object_fd, kvm_stats_fn fn, void *opaque)
+int kvm_stats_open(struct sys *sys, int object_fd)
+{
+	int fd = sys_ioctl_value(sys, object_fd, KVM_GET_STATS_FD, 0);
+
+	return fd == -ENOTTY || fd == -EINVAL ? -ENOTSUP : fd;
+}
+
+int kvm_stats_read(struct sys *sys, int fd, kvm_stats_fn fn, void *opaque)
 {
 	struct kvm_stats_header head;
 	struct kvm_stats_desc *desc = NULL;
 	size_t desc_size;
-	int fd, err;
+	int err;
 
-	fd = sys_ioctl_value(sys, object_fd, KVM_GET_STATS_FD, 0);
-	if (fd < 0)
-		return fd == -ENOTTY || fd == -EINVAL ? -ENOTSUP : fd;
 	err = sys_pread_full(sys, fd, &head, sizeof(head), 0);
 	if (err)
-		goto out;
+		return err;
 	if (!head.name_size || head.name_size > KVM_STATS_NAME_MAX ||
-	    head.num_desc > KVM_STATS_DESC_MAX) {
-		err = -EPROTO;
-		goto out;
-	}
+	    head.num_desc > KVM_STATS_DESC_MAX)
+		return -EPROTO;
 	desc_size = sizeof(*desc) + head.name_size;
 	desc = calloc(1, desc_size + 1);
 	err = desc ? 0 : -ENOMEM;
@@ -51,7 +53,5 @@ int kvm_stats_read(struct sys *sys, int object_fd, kvm_stats_fn fn, void *opaque
 			err = kvm_stats_one(sys, fd, &head, desc, fn, opaque);
 	}
 	free(desc);
-out:
-	sys_close(sys, &fd);
 	return err;
 }

@@ -11,7 +11,14 @@
 /* Called with each counter that is a single number. */
 typedef void (*kvm_stats_fn)(void *opaque, const char *name, uint64_t value);
 
-/* object_fd: a VM's or a vCPU's. 0, -ENOTSUP on a kernel without them, or -errno. */
-int kvm_stats_read(struct sys *sys, int object_fd, kvm_stats_fn fn, void *opaque);
+/*
+ * A descriptor to read the counters of a VM or a vCPU from, or -ENOTSUP on a kernel without them, or
+ * -errno. Of a vCPU before it runs: the kernel does not serve the call while the vCPU is in KVM_RUN,
+ * which an idle guest never leaves.
+ */
+int kvm_stats_open(struct sys *sys, int object_fd);
+
+/* stats_fd: by kvm_stats_open(). Any thread, at any time. 0 or -errno. */
+int kvm_stats_read(struct sys *sys, int stats_fd, kvm_stats_fn fn, void *opaque);
 
 #endif

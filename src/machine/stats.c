@@ -180,7 +180,8 @@ static void stats_kvm(struct vm *vm, struct stats_sink *s)
 	if (!sum)
 		return;
 	for (unsigned int i = 0; i < vm->nr_cpus; i++)
-		if (kvm_stats_read(vm->sys, vm->cpus[i]->fd, stats_add, sum))
+		if (vm->cpus[i]->stats_fd >= 0 &&
+		    kvm_stats_read(vm->sys, vm->cpus[i]->stats_fd, stats_add, sum))
 			break;
 	stats_open(s, s->json ? "kvm" : "KVM's counters, all vCPUs");
 	for (unsigned int i = 0; i < sum->nr; i++)

@@ -12,6 +12,7 @@
 #include "base/bug.h"
 #include "base/trace.h"
 #include "machine/arch.h"
+#include "machine/kvm_stats.h"
 
 /* Interrupts KVM_RUN of one thread. Its handler does nothing: the interruption is the message. */
 #define VCPU_SIGNAL SIGRTMIN
@@ -57,6 +58,7 @@ int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **out, struct dia
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->fd = -1;
+	vcpu->stats_fd = -1;
 	snprintf(vcpu->name, sizeof(vcpu->name), "vcpu%u", index);
 
 	err = sys_ioctl_value(vm->sys, vm->vm_fd, KVM_CREATE_VCPU, index);
@@ -75,6 +77,8 @@ int vcpu_create(struct vm *vm, unsigned int index, struct vcpu **out, struct dia
 	err = arch_vcpu_init(vcpu, diag);
 	if (err)
 		goto err_unmap;
+	/* A machine runs as well without them. */
+	vcpu->stats_fd = kvm_stats_open(vm->sys, vcpu->fd);
 	bus_reader_add(&vm->bus, &vcpu->reader, vcpu->name);
 	*out = vcpu;
 	return 0;
@@ -96,6 +100,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	bus_reader_remove(&vm->bus, &vcpu->reader);
 	arch_vcpu_fini(vcpu);
 	vm->sys->ops->munmap(vm->sys, vcpu->run, vm->run_size);
+	if (vcpu->stats_fd >= 0)
+		sys_close(vm->sys, &vcpu->stats_fd);
 	sys_close(vm->sys, &vcpu->fd);
 	free(vcpu);
 }

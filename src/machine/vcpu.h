@@ -21,6 +21,7 @@ struct vcpu {
 	unsigned int index; /* also the APIC id */
 	char name[16];	    /* "vcpu0" */
 	int fd;
+	int stats_fd;	     /* KVM's counters; negative where it has none */
 	struct kvm_run *run; /* shared with the kernel */
 	struct arch_vcpu *arch;
 	struct bus_reader reader;
