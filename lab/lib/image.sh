@@ -62,27 +62,37 @@ image_make() {
 
 # L1: init, the static tools and, for a stock kernel, its modules.
 image_l1() { # [KERNEL-FOLDER]
-	image_make "l1${1:+-${1##*/}}" image_l1_build "$lab_repo"/lab/l1/{init,nvme-vf.c} ${1:+"$1/package" "$1"/lib/modules/*/modules.dep}
+	image_make "l1${1:+-${1##*/}}" image_l1_build "$lab_repo"/lab/l1/{init,nvme-vf.c,witness.c} \
+		${1:+"$1/package" "$1"/lib/modules/*/modules.dep}
 }
 
-image_l1_build() { # ROOT INIT SOURCE [PACKAGE MODULES.DEP]
+image_l1_build() { # ROOT INIT SOURCE SOURCE [PACKAGE MODULES.DEP]
 	cp "$2" "$1/init"
 	mkdir "$1/tools"
-	# Static, because a dynamic program costs L1 a second to start.
-	${CC:-cc} -std=gnu17 -O2 -Wall -Wextra -Werror -static -o "$1/tools/nvme-vf" "$3" ||
-		die "cannot compile $3 (a C compiler and libc6-dev are needed: scripts/setup)"
-	[[ $# -lt 5 ]] || image_modules_cpio "${5%/*}" "${image_l1_modules[@]}"
+	image_compile "$1/tools" "$3" "$4"
+	[[ $# -lt 6 ]] || image_modules_cpio "${6%/*}" "${image_l1_modules[@]}"
 }
 
-# L2, the guest: busybox, an init, and scripts (the lab's own and those given) of which the kernel command
-# line picks one by name.
+# Static: a dynamic program costs L1 a second to start, and L2 has no libraries at all.
+image_compile() { # FOLDER SOURCE…
+	local dir=$1 source
+	shift
+	for source; do
+		${CC:-cc} -std=gnu17 -O2 -Wall -Wextra -Werror -static -o "$dir/$(basename "$source" .c)" "$source" ||
+			die "cannot compile $source (a C compiler and libc6-dev are needed: scripts/setup)"
+	done
+}
+
+# L2, the guest: busybox, an init, tools, and scripts (the lab's own and those given) of which the kernel
+# command line picks one by name.
 image_l2() { # SCRIPT…
-	image_make l2 image_l2_build "$lab_repo/lab/l2/init" "$lab_repo"/lab/l2/run/* "$@"
+	image_make l2 image_l2_build "$lab_repo"/lab/l2/{init,tools/edu.c} "$lab_repo"/lab/l2/run/* "$@"
 }
 
-image_l2_build() { # ROOT INIT SCRIPT…
+image_l2_build() { # ROOT INIT TOOL SCRIPT…
 	local root=$1
 	cp "$2" "$root/init"
+	image_compile "$root/bin" "$3"
 	mkdir "$root/run.d"
-	cp "${@:3}" "$root/run.d/"
+	cp "${@:4}" "$root/run.d/"
 }
