@@ -12,6 +12,7 @@
 #include "vfio/pci.h"
 
 #define CONFIG_REGION VFIO_PCI_CONFIG_REGION_INDEX
+#define HEADER_LEN    0x40u
 
 /* Link registers of an integrated endpoint that is shown behind a port: 2.5 GT/s, one lane. */
 #define LINK_MINIMUM 0x11u
@@ -177,35 +178,32 @@ static void config_build_chains(struct vfio_pci *pci)
 	}
 }
 
-static int config_read_device(struct vfio_pci *pci, struct diag *diag)
+static int config_read_device(struct vfio_pci *pci, unsigned int len, struct diag *diag)
 {
-	uint64_t size = pci->device.region[CONFIG_REGION].size;
 	struct vfio_config *space = &pci->space;
-	int err;
+	int err = vfio_device_read(&pci->device, CONFIG_REGION, 0, space->device, len);
 
-	pci->fn.config_size = size >= PCIE_CONFIG_SIZE ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE;
-	err = vfio_device_read(&pci->device, CONFIG_REGION, 0, space->device, pci->fn.config_size);
 	if (err)
 		return diag_set(diag, err, pci->device.name, "its config space cannot be read: %s",
 				strerror(-err));
 	if (le_load(space->device, 2) == 0xffff)
 		return diag_set(diag, -EIO, pci->device.name,
 				"its config space reads as all ones: the device does not answer");
-	if ((space->device[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK) != PCI_HEADER_NORMAL)
-		return diag_set(
-			diag, -ENOTSUP, pci->device.name,
-			"it is a bridge: it carries other devices and cannot be given away");
 	return 0;
 }
 
 int vfio_config_open(struct vfio_pci *pci, struct diag *diag)
 {
 	struct vfio_config *space = &pci->space;
-	int err = config_read_device(pci, diag);
+	int err = config_read_device(pci, HEADER_LEN, diag);
 	uint16_t command;
 
 	if (err)
 		return err;
+	if ((space->device[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK) != PCI_HEADER_NORMAL)
+		return diag_set(
+			diag, -ENOTSUP, pci->device.name,
+			"it is a bridge: it carries other devices and cannot be given away");
 	/*
 	 * Decode stays on in the device whatever the guest does: its BARs are where the host put
 	 * them, and a mapping of a BAR that does not decode faults.
@@ -224,13 +222,17 @@ int vfio_config_build(struct vfio_pci *pci, struct diag *diag)
 {
 	struct vfio_config *space = &pci->space;
 	struct vfio_cap *msi;
-	int err = config_read_device(pci, diag);
+	int err;
 
+	pci->fn.config_size = pci->device.region[CONFIG_REGION].size >= PCIE_CONFIG_SIZE
+				      ? PCIE_CONFIG_SIZE
+				      : PCI_CONFIG_SIZE;
+	err = config_read_device(pci, pci->fn.config_size, diag);
 	if (err)
 		return err;
 	vfio_caps_read(space->device, pci->fn.config_size, &space->caps);
 
-	config_apply(pci, 0, PCI_CAP_PTR + 12, vfio_header_regs, vfio_nr_header_regs);
+	config_apply(pci, 0, HEADER_LEN, vfio_header_regs, vfio_nr_header_regs);
 	/* A kind of interrupt that VFIO does not offer does not exist: VFs have no INTx pin. */
 	if (!pci->device.irq[VFIO_PCI_INTX_IRQ_INDEX].count)
 		pci->fn.config[PCI_IRQ_PIN] = 0;

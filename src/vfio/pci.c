@@ -151,19 +151,6 @@ static const struct device_ops device_ops = {
 	.destroy = pci_destroy,
 };
 
-static int pci_open_group(struct vfio_pci *pci, const struct host_function *host, struct diag *diag)
-{
-	struct host_group group;
-	int err = host_group_read(pci->context->sys, host->group, &group, diag);
-
-	if (err)
-		return err;
-	err = vfio_group_get(pci->context, &group, pci->config.group, host->name, &pci->group,
-			     diag);
-	host_group_fini(&group);
-	return err;
-}
-
 /* Everything that needs the open device; each step undone by vfio_pci_release(). */
 static int pci_build(struct vfio_pci *pci, const struct host_function *host, struct diag *diag)
 {
@@ -175,7 +162,7 @@ static int pci_build(struct vfio_pci *pci, const struct host_function *host, str
 	if (err)
 		return err;
 	/* What the last user left is gone before anything of it is looked at. */
-	err = vfio_reset_run(pci, VFIO_RESET_FUNCTION);
+	err = vfio_reset_first(pci);
 	if (err && !pci->config.allow_no_reset) {
 		diag_set(
 			diag, err, pci->device.name, "it cannot be reset before use: %s",
@@ -236,7 +223,7 @@ int vfio_pci_create(struct vfio_context *context, const struct vfio_pci_config *
 {
 	struct vfio_pci_plan plan;
 	struct vfio_pci **tail, *pci;
-	int err = vfio_pci_plan(context->sys, config, &plan, diag);
+	int err = vfio_plan_look(context->sys, config, &plan, diag);
 
 	if (err)
 		goto err_plan;
@@ -251,7 +238,8 @@ int vfio_pci_create(struct vfio_context *context, const struct vfio_pci_config *
 		err = diag_set(diag, -ENOMEM, plan.function.name, "out of memory");
 		goto err_plan;
 	}
-	err = pci_open_group(pci, &plan.function, diag);
+	err = vfio_group_get(context, &plan.group, config->group, plan.function.name, &pci->group,
+			     diag);
 	if (err)
 		goto err_free;
 	err = vfio_device_open(&pci->device, context->sys, pci->group->fd, plan.function.name,

@@ -61,4 +61,8 @@ void vfio_pci_stop(struct vfio_pci *pci);
 /* Stops it, resets it and gives it back to the host. What stays is a husk for destroy. */
 void vfio_pci_release(struct vfio_pci *pci);
 
+/* The part of vfio_pci_plan() that refuses, without a look at capabilities. */
+int vfio_plan_look(struct sys *sys, const struct vfio_pci_config *config,
+		   struct vfio_pci_plan *plan, struct diag *diag);
+
 #endif

@@ -148,8 +148,8 @@ static int plan_config(struct sys *sys, struct vfio_pci_plan *plan)
 	return 0;
 }
 
-int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct vfio_pci_plan *plan,
-		  struct diag *diag)
+int vfio_plan_look(struct sys *sys, const struct vfio_pci_config *config,
+		   struct vfio_pci_plan *plan, struct diag *diag)
 {
 	int err;
 
@@ -162,7 +162,14 @@ int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct 
 		if (err)
 			return err;
 	}
-	err = plan_check(plan, config, diag);
+	return plan_check(plan, config, diag);
+}
+
+int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct vfio_pci_plan *plan,
+		  struct diag *diag)
+{
+	int err = vfio_plan_look(sys, config, plan, diag);
+
 	if (err)
 		return err;
 	plan->rom_size = plan->function.rom.len;

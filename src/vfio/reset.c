@@ -235,3 +235,12 @@ int vfio_reset_run(struct vfio_pci *pci, enum vfio_reset_scope scope)
 	reset_done(pci, method);
 	return 0;
 }
+
+int vfio_reset_first(struct vfio_pci *pci)
+{
+	/* A group is open once at a time; a descriptor handed to us may have been used before. */
+	if (!pci->device.can_reset || pci->config.group)
+		return vfio_reset_run(pci, VFIO_RESET_FUNCTION);
+	reset_done(pci, pci->reset.method);
+	return 0;
+}

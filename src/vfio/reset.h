@@ -43,6 +43,12 @@ void vfio_reset_fini(struct vfio_pci *pci);
 /* Rung 1 exists: the guest may be offered a function-level reset. */
 bool vfio_reset_is_local(const struct vfio_pci *pci);
 /*
+ * The reset before use. VFIO's first opening of a function resets it, and offers VFIO_DEVICE_RESET
+ * only where that worked (vfio_pci_core_enable()), so a function whose group nobody else could
+ * have had open is not made to wait through a second one. Otherwise as vfio_reset_run().
+ */
+int vfio_reset_first(struct vfio_pci *pci);
+/*
  * Resets. The device's interrupts and bus mastering are off before; after, its command register
  * is as config says. 0; -EBUSY when the only rung would reset a device in use; or -errno.
  * LOCK_FABRIC held, or no vCPU running, or not attached.

@@ -319,7 +319,8 @@ static int fake_group_ioctl(struct fake_vfio *vfio, struct fake_vfio_group *grou
 			if (device->fd)
 				return -EBUSY;
 			device->fd = FD_DEVICE0 + (int)i;
-			/* Opening leaves bus mastering off. */
+			/* Opening resets where that works, and leaves bus mastering off. */
+			device->nr_resets += device->can_reset;
 			le_store(device->config + PCI_COMMAND, 2,
 				 le_load(device->config + PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
 			vfio->nr_fds++;

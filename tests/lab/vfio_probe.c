@@ -328,7 +328,6 @@ static void probe_nvme(struct probe *p)
 			printf("# hidden: %s: %s\n", cap->name, cap->reason);
 	}
 	cfg_write(p, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	check(p, nvme_start(p), "the controller starts, its queues in guest RAM");
 	table_write(p, 0, 0, 0xfee00000);
 	table_write(p, 0, 8, 0x51);
 	cfg_write(p, msix + PCI_MSIX_CONTROL, 2, PCI_MSIX_ENABLE | PCI_MSIX_MASK_ALL);
@@ -336,6 +335,8 @@ static void probe_nvme(struct probe *p)
 	cfg_write(p, msix + PCI_MSIX_CONTROL, 2, PCI_MSIX_ENABLE);
 	fd = pci->vectors.vector[0].eventfd;
 	check(p, fd >= 0, "MSI-X is wired");
+	/* After MSI-X, as drivers do: QEMU's controller looks for it when it starts. */
+	check(p, nvme_start(p), "the controller starts, its queues in guest RAM");
 	nvme_identify(p);
 	check(p, readable(fd, 5000) && take(fd), "completion interrupts by MSI-X");
 	check(p, (p->ram[CQ + 14] & 1) && !(le_load(p->ram + CQ + 14, 2) >> 1),
