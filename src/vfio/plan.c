@@ -55,7 +55,7 @@ static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_co
 			 "nothing can reset this device, so one user's data and settings would "
 			 "reach the next");
 		return diag_remedy(diag, "move it behind a port of its own, where a bus reset "
-					 "works; to take the risk, add reset=none");
+					 "works; to take the risk, add allow-no-reset=on");
 	}
 	return 0;
 }

@@ -77,11 +77,12 @@ int vfio_reset_init(struct vfio_pci *pci, const char *methods, struct diag *diag
 			 "nothing can reset this device, so one user's data and settings would "
 			 "reach the next");
 		return diag_remedy(diag, "move it behind a port of its own, where a bus reset "
-					 "works; to take the risk, add reset=none");
+					 "works; to take the risk, add allow-no-reset=on");
 	}
-	log_warning(pci->device.name,
-		    "not reset between its users, as asked (reset=none): what one leaves in it, "
-		    "the next finds");
+	log_warning(
+		pci->device.name,
+		"not reset between its users, as asked (allow-no-reset=on): what one leaves in it, "
+		"the next finds");
 	return 0;
 }
 

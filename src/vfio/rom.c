@@ -31,7 +31,7 @@ static void rom_load(struct vfio_pci *pci)
 	/* Tried once: a ROM that cannot be read is an absent one, which reads as all ones. */
 	if (!data || err)
 		log_warning(pci->device.name,
-			    "its expansion ROM cannot be read (%s); give one by romfile=FILE",
+			    "its expansion ROM cannot be read (%s); give one by rom=FILE",
 			    strerror(data ? -err : ENOMEM));
 	if (err) {
 		free(data);

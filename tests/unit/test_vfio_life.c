@@ -206,7 +206,7 @@ static void a_device_nothing_resets_is_refused_unless_the_risk_is_taken(void **s
 	world_init(&w);
 	w.real->can_reset = false;
 	w.real->methods[0] = '\0';
-	refused(&w, -ENOTSUP, "nothing can reset this device", "reset=none");
+	refused(&w, -ENOTSUP, "nothing can reset this device", "allow-no-reset=on");
 	config.allow_no_reset = true;
 	assert_int_equal(world_open(&w, &config), 0);
 	assert_int_equal(world_boot(&w), 0);
@@ -287,7 +287,7 @@ static void a_bus_reset_that_would_hit_a_stranger_is_refused(void **state)
 	other = fake_vfio_add(&w.vfio, "0000:01:00.1", 15);
 	w.real->can_reset = false;
 	w.real->can_hot_reset = other->can_hot_reset = true;
-	refused(&w, -EPERM, "cannot be reset before use", "reset=none");
+	refused(&w, -EPERM, "cannot be reset before use", "allow-no-reset=on");
 	world_fini(&w);
 }
 
