@@ -6,6 +6,8 @@
  *
  *	vfio_probe edu BDF	QEMU's edu: DMA both ways, blocked DMA, MSI, INTx, reset
  *	vfio_probe nvme BDF	an NVMe function: Identify by DMA and MSI-X, function-level reset
+ *	vfio_probe request BDF	runs until the host asks for the device back, and gives it back
+ *	vfio_probe error BDF	runs until the host reports an error of the device
  *	vfio_probe refuse BDF	prints the refusal
  *	vfio_probe plan BDF	prints the plan
  *
@@ -55,10 +57,19 @@ static void pause_ms(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
+static void probe_released(void *opaque, struct device *dev)
+{
+	struct probe *p = opaque;
+
+	dev->ops->destroy(dev);
+	p->dev = NULL;
+	loop_stop(p->pci.machine.platform.loop, 0);
+}
+
 static int probe_open(struct probe *p, const char *bdf, struct diag *diag)
 {
 	struct vfio_context_config context = { .platform = &p->pci.machine.platform };
-	struct vfio_pci_config config = { 0 };
+	struct vfio_pci_config config = { .released = probe_released, .opaque = p };
 	struct loop *loop;
 	int err;
 
@@ -380,6 +391,32 @@ static void probe_nvme(struct probe *p)
 	check(p, nvme_start(p), "and starts again");
 }
 
+/* ---- what the host tells ---- */
+
+static void probe_request(struct probe *p)
+{
+	cfg_write(p, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	puts("# waiting for the host to ask");
+	fflush(stdout);
+	check(p, !loop_run(p->pci.machine.platform.loop), "the host asked for the device");
+	check(p, cfg_read(p, PCI_VENDOR_ID, 4) == UINT32_MAX, "the guest has lost it");
+}
+
+static void probe_error(struct probe *p)
+{
+	cfg_write(p, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	puts("# waiting for an error");
+	fflush(stdout);
+	for (int i = 0; i < 50 && !vfio_pci_of_device(p->dev)->stopped; i++) {
+		struct vfio_event *error = &vfio_pci_of_device(p->dev)->events.error;
+
+		if (error->eventfd >= 0 && readable(error->eventfd, 1000))
+			error->source.fn(error->source.opaque, EPOLLIN);
+	}
+	check(p, vfio_pci_of_device(p->dev)->stopped, "the error stopped the device");
+	check(p, cfg_read(p, PCI_VENDOR_ID, 4) == UINT32_MAX, "the guest has lost it");
+}
+
 static void print_plan(const struct vfio_pci_plan *plan)
 {
 	printf("# %s: group %d of %zu, driver %s, reset by %s\n", plan->function.name,
@@ -423,7 +460,7 @@ int main(int argc, char **argv)
 	int err;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: vfio_probe edu|nvme|refuse|plan BDF\n");
+		fprintf(stderr, "usage: vfio_probe edu|nvme|request|error|refuse|plan BDF\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "plan"))
@@ -444,9 +481,14 @@ int main(int argc, char **argv)
 	check(&p, dma.nr_maps == 1 && dma.mapped_bytes == RAM_LEN, "RAM is one mapping");
 	if (!strcmp(argv[1], "edu"))
 		probe_edu(&p);
+	else if (!strcmp(argv[1], "request"))
+		probe_request(&p);
+	else if (!strcmp(argv[1], "error"))
+		probe_error(&p);
 	else
 		probe_nvme(&p);
-	p.dev->ops->destroy(p.dev);
+	if (p.dev)
+		p.dev->ops->destroy(p.dev);
 	vfio_context_destroy(p.context);
 	check(&p, fake_pci_fini(&p.pci), "nothing is left on the machine");
 	return p.nr_failed ? 1 : 0;
