@@ -66,7 +66,8 @@ session_start() {
 	[[ $kernel ]] || kernel=$lab_cache/generic/vmlinux
 	[[ -e $kernel ]] || kernel=$lab_cache/generic/vmlinuz
 	rm -rf "$lab_state"
-	find "$lab_cache/state" -mindepth 1 -maxdepth 1 -name 'run-*' -mtime +1 -exec rm -rf {} + 2>/dev/null
+	# Logs of ended labs are kept for a day.
+	find "$lab_cache/state" -mindepth 1 -maxdepth 1 -mtime +1 ! -exec test -e {}/qemu.pid \; -exec rm -rf {} + 2>/dev/null
 	mkdir -p "$lab_box"
 	session_env >"$lab_box/env"
 	mkfifo "$lab_state/bell.in" "$lab_state/bell.out"
