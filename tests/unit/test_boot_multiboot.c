@@ -53,7 +53,7 @@ static void put_header(uint8_t *at, uint32_t flags)
 {
 	le_store(at, 4, 0x1badb002);
 	le_store(at + 4, 4, flags);
-	le_store(at + 8, 4, (uint32_t)-(0x1badb002 + flags));
+	le_store(at + 8, 4, (uint32_t) - (0x1badb002 + flags));
 }
 
 static void make_elf32(struct fixture *f, uint32_t flags)
