@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ struct files {
 	uint8_t *initrd;
 	uint64_t initrd_size;
 	int nr_open;
-	int nr_calls, fail_at; /* the n-th call fails with -EIO; 0: none */
+	atomic_int nr_calls;
+	int fail_at; /* the n-th call fails with -EIO; 0: none */
 };
 
 static inline bool files_fails(struct files *files)

@@ -434,6 +434,62 @@ static void headers_of_the_kernel_inside_may_lie_too(void **state)
 	finish(f);
 }
 
+#ifdef AIRLOCK_LZ4
+#define BIG_SIZE  MIB(27)
+#define BIG_TEXT  MIB(20)
+#define LZ4_BLOCK MIB(8)
+
+/* Blocks of 8 MiB that end anywhere: within a segment, between two, in the table. */
+static void a_large_lz4_kernel_comes_in_blocks(void **state)
+{
+	struct boot_config with = config;
+	uint8_t *text = malloc(BIG_TEXT), *vmlinux = malloc(BIG_SIZE + MIB(1));
+	struct piece pieces[] = {
+		{ PT_LOAD, MAP + PREF, PREF, BIG_TEXT, text, BIG_TEXT },
+		{ PT_LOAD, MAP + PREF + MIB(24), PREF + MIB(24), MIB(5), text + 12345, MIB(5) },
+	};
+	uint64_t size, at = BZ_KERNEL + 0x400 + 4;
+	struct fixture *f = start(0);
+
+	with.cmdline = "nokaslr";
+	for (uint64_t i = 0; i < BIG_TEXT; i += 4)
+		le_store(text + i, 4, i * 2654435761u >> 7 & 0xffffff);
+	size = make_elf(vmlinux, true, EM_X86_64, PREF, pieces, 2);
+	f->image = calloc(1, at + 2 * BIG_SIZE);
+	le_store(f->image + at - 4, 4, 0x184c2102);
+	for (uint64_t in = 0; in < size; in += LZ4_BLOCK) {
+		int len =
+			LZ4_compress_default((const char *)vmlinux + in, (char *)f->image + at + 4,
+					     (int)min_u64(LZ4_BLOCK, size - in), (int)BIG_SIZE);
+
+		assert_true(len > 0);
+		le_store(f->image + at, 4, (uint32_t)len);
+		at += 4 + (uint32_t)len;
+	}
+	le_store(f->image + at, 4, size);
+	at = align_up(at + 4, 16);
+	{
+		uint8_t *head = malloc(at);
+
+		make_bzimage(head, at);
+		memcpy(f->image, head, BZ_KERNEL + 0x400);
+		free(head);
+	}
+	le_store(f->image + 0x248, 4, 0x400);
+	le_store(f->image + 0x24c, 4, at - BZ_KERNEL - 0x400);
+	le_store(f->image + 0x260, 4, MIB(64));
+	files_init(&f->files, f->image, at);
+	/* The unpacked size is the payload's last word: padding would hide it. */
+	le_store(f->image + at - 4, 4, size);
+	assert_int_equal(boot(&f->files, &with, f->ram, &f->entry, &f->diag), 0);
+	assert_memory_equal(ram_span(f->ram, gpa(PREF), BIG_TEXT), text, BIG_TEXT);
+	assert_memory_equal(ram_span(f->ram, gpa(PREF + MIB(24)), MIB(5)), text + 12345, MIB(5));
+	free(vmlinux);
+	free(text);
+	finish(f);
+}
+#endif
+
 static const struct linux_header header = {
 	.pref_address = PREF,
 	.init_size = 0x400000,
@@ -532,6 +588,9 @@ int main(void)
 		cmocka_unit_test(an_initrd_keeps_its_place_beside_a_moved_kernel),
 		cmocka_unit_test(damage_anywhere_in_the_payload_is_met),
 		cmocka_unit_test(headers_of_the_kernel_inside_may_lie_too),
+#ifdef AIRLOCK_LZ4
+		cmocka_unit_test(a_large_lz4_kernel_comes_in_blocks),
+#endif
 		cmocka_unit_test(every_place_is_chosen_and_lies_in_ram),
 		cmocka_unit_test(a_kernel_above_4_gib_is_mapped_for_its_first_steps),
 		cmocka_unit_test(a_place_outside_the_kernel_is_never_relocated),

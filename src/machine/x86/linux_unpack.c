@@ -26,9 +26,8 @@
 #include "machine/x86/unpack.h"
 
 /* Program headers of a vmlinux follow its ELF header. */
-#define HEAD_SIZE    4096
-#define SCRATCH_SIZE KIB(64)
-#define RELOCS_MAX   MIB(16)
+#define HEAD_SIZE  4096
+#define RELOCS_MAX MIB(16)
 
 /* A part of the ELF that goes to memory. */
 struct part {
@@ -48,7 +47,6 @@ struct vmlinux {
 	uint8_t *relocs;
 	const char *why; /* of a refusal */
 	uint8_t head[HEAD_SIZE];
-	uint8_t scratch[SCRATCH_SIZE]; /* for what nobody wants */
 };
 
 static struct vmlinux *vmlinux_of(struct unpack_sink *sink)
@@ -147,15 +145,13 @@ static void *vmlinux_place(struct unpack_sink *sink, uint64_t at, size_t *room)
 		next = min_u64(next, part->at);
 		break;
 	}
-	*room = min_u64(next - at, SCRATCH_SIZE);
-	return v->scratch;
+	*room = next - at;
+	return NULL;
 }
 
-static int vmlinux_commit(struct unpack_sink *sink, uint64_t at, size_t len)
+static int vmlinux_begun(struct unpack_sink *sink)
 {
-	if (at < HEAD_SIZE && at + len == HEAD_SIZE)
-		return vmlinux_parse(vmlinux_of(sink));
-	return 0;
+	return vmlinux_parse(vmlinux_of(sink));
 }
 
 /* How the guest would find the place itself depends on these; so it is left to it. */
@@ -198,7 +194,7 @@ static int unpack_into(struct boot_load *load, const struct linux_header *header
 			     tail, sizeof(tail), load->diag);
 	if (err)
 		goto out;
-	v->sink = (struct unpack_sink){ vmlinux_place, vmlinux_commit };
+	v->sink = (struct unpack_sink){ vmlinux_place, vmlinux_begun };
 	v->header = header;
 	v->base = base;
 	v->out_size = le_load(tail, sizeof(tail));

@@ -2,8 +2,11 @@
 #include "machine/x86/unpack.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/endian.h"
 
@@ -27,16 +30,18 @@
 #define ZSTD_WINDOW_LOG 27
 
 /* Legacy lz4 frame: blocks of 8 MiB, each packed on its own behind its packed size. */
-#define LZ4_MAGIC_SIZE 4
-#define LZ4_BLOCK      MIB(8)
+#define LZ4_MAGIC_SIZE	4
+#define LZ4_THREADS_MAX 3 /* besides the caller's own */
+#define LZ4_BLOCK	MIB(8)
 
 struct unpack {
 	const struct boot_file *file;
 	uint64_t at, end; /* input not read yet */
 	uint64_t out, out_size;
 	struct unpack_sink *sink;
-	uint8_t *in; /* IN_SIZE bytes */
-	uint8_t spill;
+	size_t first; /* length of the sink's first place */
+	uint8_t *in;  /* IN_SIZE bytes */
+	uint8_t *spill;
 	const char *why;
 };
 
@@ -66,34 +71,42 @@ __attribute__((unused)) static int unpack_refill(struct unpack *u, size_t *len)
 }
 
 /* Room for output. Past the last byte there is room for one, which must not come. */
-static void *unpack_room(struct unpack *u, size_t *room)
+__attribute__((unused)) static void *unpack_room(struct unpack *u, size_t *room)
 {
 	void *to;
 
 	if (u->out == u->out_size) {
 		*room = 1;
-		return &u->spill;
+		return u->spill;
+	}
+	if (u->out < u->first) {
+		to = u->sink->place(u->sink, 0, room);
+		*room -= u->out;
+		return (uint8_t *)to + u->out;
 	}
 	to = u->sink->place(u->sink, u->out, room);
 	*room = min_u64(*room, u->out_size - u->out);
-	return to;
+	if (to)
+		return to;
+	*room = min_u64(*room, IN_SIZE);
+	return u->spill;
 }
 
-static int unpack_commit(struct unpack *u, size_t len)
+/* len bytes are where unpack_room said. */
+__attribute__((unused)) static int unpack_advance(struct unpack *u, size_t len)
 {
+	bool in_first = u->out < u->first;
 	int err;
 
-	if (!len)
-		return 0;
 	if (len > u->out_size - u->out)
 		return unpack_damaged(u);
-	err = u->sink->commit(u->sink, u->out, len);
-	if (err) {
-		u->why = "what comes out of its compressed part is not usable";
-		return err;
-	}
 	u->out += len;
-	return 0;
+	if (!in_first || u->out < u->first)
+		return 0;
+	err = u->sink->begun(u->sink);
+	if (err)
+		u->why = "what comes out of its compressed part is not usable";
+	return err;
 }
 
 #ifdef AIRLOCK_GZIP
@@ -122,7 +135,7 @@ static int unpack_gzip(struct unpack *u)
 			err = r == Z_MEM_ERROR ? -ENOMEM : unpack_damaged(u);
 			break;
 		}
-		err = unpack_commit(u, room - z.avail_out);
+		err = unpack_advance(u, room - z.avail_out);
 		if (err)
 			break;
 	}
@@ -159,7 +172,7 @@ static int unpack_xz(struct unpack *u)
 			err = r == LZMA_MEM_ERROR ? -ENOMEM : unpack_damaged(u);
 			break;
 		}
-		err = unpack_commit(u, room - s.avail_out);
+		err = unpack_advance(u, room - s.avail_out);
 		if (err)
 			break;
 	}
@@ -198,7 +211,7 @@ static int unpack_zstd(struct unpack *u)
 			err = unpack_damaged(u);
 			break;
 		}
-		err = unpack_commit(u, out.pos);
+		err = unpack_advance(u, out.pos);
 		if (err)
 			break;
 	}
@@ -210,68 +223,161 @@ static int unpack_zstd(struct unpack *u)
 #endif
 
 #ifdef AIRLOCK_LZ4
-/* Straight to its place where a whole block fits, else by way of `block`. */
-static int unpack_lz4_block(struct unpack *u, const uint8_t *packed, size_t packed_len,
-			    uint8_t *block)
-{
-	size_t whole = min_u64(LZ4_BLOCK, u->out_size - u->out);
-	size_t room;
-	void *to = unpack_room(u, &room);
-	bool direct = room >= whole;
-	int len = LZ4_decompress_safe((const char *)packed, direct ? to : (char *)block,
-				      (int)packed_len, (int)whole);
-	size_t done = 0;
+struct lz4_block {
+	uint64_t in, out; /* offset in the file, offset in what comes out */
+	uint32_t in_size, out_size;
+};
 
-	/* Only the last block may be shorter than a block, and it is exactly what is left. */
-	if (len < 0 || (size_t)len != whole)
-		return unpack_damaged(u);
-	if (direct)
-		return unpack_commit(u, whole);
-	while (done < whole) {
-		size_t part;
+/* Blocks know nothing of each other, so several threads take them one by one. */
+struct lz4_job {
+	struct unpack *u;
+	struct lz4_block *blocks;
+	unsigned int nr;
+	atomic_uint next;
+	atomic_int err;
+	size_t in_max;
+};
+
+/* Hands out what was unpacked on the side, but for the sink's first place, which is full. */
+static void lz4_hand_out(struct unpack *u, const struct lz4_block *b, const uint8_t *bytes)
+{
+	uint64_t done = b->out ? 0 : u->first;
+
+	while (done < b->out_size) {
+		size_t room;
+		void *to = u->sink->place(u->sink, b->out + done, &room);
+
+		room = min_u64(room, b->out_size - done);
+		if (to)
+			memcpy(to, bytes + done, room);
+		done += room;
+	}
+}
+
+/* Straight to its place where the whole block goes there, else by way of `side`. */
+static int lz4_unpack_block(struct unpack *u, const struct lz4_block *b, uint8_t *packed,
+			    uint8_t *side)
+{
+	uint8_t *to = side;
+	size_t room = 0;
+	int err;
+
+	err = boot_file_read(u->file, b->in, packed, b->in_size, NULL);
+	if (err)
+		return err;
+	if (b->out)
+		to = u->sink->place(u->sink, b->out, &room);
+	if (!to || room < b->out_size)
+		to = side;
+	if (LZ4_decompress_safe((const char *)packed, (char *)to, (int)b->in_size,
+				(int)b->out_size) != (int)b->out_size)
+		return -EBADMSG;
+	if (to == side)
+		lz4_hand_out(u, b, side);
+	return 0;
+}
+
+static void *lz4_thread(void *opaque)
+{
+	struct lz4_job *job = opaque;
+	uint8_t *packed = malloc(job->in_max);
+	uint8_t *side = malloc(LZ4_BLOCK);
+	int err = packed && side ? 0 : -ENOMEM;
+	int none = 0;
+
+	while (!err && !atomic_load(&job->err)) {
+		unsigned int i = atomic_fetch_add(&job->next, 1);
+
+		if (i >= job->nr)
+			break;
+		err = lz4_unpack_block(job->u, &job->blocks[i], packed, side);
+	}
+	if (err)
+		atomic_compare_exchange_strong(&job->err, &none, err);
+	free(side);
+	free(packed);
+	return NULL;
+}
+
+/* Walks the sizes in front of the blocks. All but the last become a whole block. */
+static int lz4_find_blocks(struct unpack *u, struct lz4_job *job)
+{
+	size_t in_max = (size_t)LZ4_COMPRESSBOUND((int)LZ4_BLOCK);
+
+	job->blocks = calloc((u->out_size + LZ4_BLOCK - 1) / LZ4_BLOCK, sizeof(*job->blocks));
+	if (!job->blocks)
+		return -ENOMEM;
+	u->at += LZ4_MAGIC_SIZE;
+	for (uint64_t out = 0; out < u->out_size; out += LZ4_BLOCK) {
+		struct lz4_block *b = &job->blocks[job->nr++];
+		uint8_t size_field[4];
+		uint64_t len;
 		int err;
 
-		to = unpack_room(u, &room);
-		part = min_u64(room, whole - done);
-		memcpy(to, block + done, part);
-		err = unpack_commit(u, part);
+		if (u->end - u->at < sizeof(size_field))
+			return unpack_damaged(u);
+		err = unpack_read(u, size_field, sizeof(size_field));
 		if (err)
 			return err;
-		done += part;
+		len = le_load(size_field, sizeof(size_field));
+		if (!len || len > in_max || len > u->end - u->at)
+			return unpack_damaged(u);
+		*b = (struct lz4_block){
+			.in = u->at,
+			.out = out,
+			.in_size = (uint32_t)len,
+			.out_size = (uint32_t)min_u64(LZ4_BLOCK, u->out_size - out),
+		};
+		job->in_max = max_u64(job->in_max, len);
+		u->at += len;
 	}
 	return 0;
 }
 
+/* The sink's first place before all else: it tells where the rest goes. */
+static int lz4_begin(struct unpack *u, const struct lz4_block *b)
+{
+	uint8_t *packed = malloc(b->in_size);
+	size_t room;
+	char *to = u->sink->place(u->sink, 0, &room);
+	int err = -ENOMEM;
+
+	if (!packed)
+		return err;
+	err = boot_file_read(u->file, b->in, packed, b->in_size, NULL);
+	if (!err && LZ4_decompress_safe_partial((const char *)packed, to, (int)b->in_size,
+						(int)u->first, (int)room) < (int)u->first)
+		err = unpack_damaged(u);
+	free(packed);
+	return err ? err : unpack_advance(u, u->first);
+}
+
 static int unpack_lz4(struct unpack *u)
 {
-	size_t packed_max = (size_t)LZ4_COMPRESSBOUND((int)LZ4_BLOCK);
-	uint8_t *packed = malloc(packed_max);
-	uint8_t *block = malloc(LZ4_BLOCK);
-	int err = packed && block ? 0 : -ENOMEM;
+	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t threads[LZ4_THREADS_MAX];
+	struct lz4_job job = { .u = u };
+	unsigned int nr = 0;
+	int err = lz4_find_blocks(u, &job);
 
-	u->at += LZ4_MAGIC_SIZE;
-	while (!err && u->out < u->out_size) {
-		uint8_t size_field[4];
-		uint64_t len;
-
-		if (u->end - u->at < sizeof(size_field)) {
-			err = unpack_damaged(u);
+	if (!err)
+		err = lz4_begin(u, &job.blocks[0]);
+	if (err)
+		goto out;
+	while (nr < LZ4_THREADS_MAX && nr + 1 < job.nr && nr + 1 < nr_cpus)
+		if (pthread_create(&threads[nr], NULL, lz4_thread, &job))
 			break;
-		}
-		err = unpack_read(u, size_field, sizeof(size_field));
-		if (err)
-			break;
-		len = le_load(size_field, sizeof(size_field));
-		if (!len || len > packed_max || len > u->end - u->at) {
-			err = unpack_damaged(u);
-			break;
-		}
-		err = unpack_read(u, packed, len);
-		if (!err)
-			err = unpack_lz4_block(u, packed, len, block);
-	}
-	free(block);
-	free(packed);
+		else
+			nr++;
+	lz4_thread(&job);
+	while (nr)
+		pthread_join(threads[--nr], NULL);
+	err = atomic_load(&job.err);
+	if (err && err != -ENOMEM)
+		err = unpack_damaged(u);
+	u->out = u->out_size;
+out:
+	free(job.blocks);
 	return err;
 }
 #else
@@ -314,7 +420,12 @@ int unpack_run(const struct boot_file *file, uint64_t at, uint64_t size, uint64_
 		*why = formats[i].absent;
 		if (!formats[i].run)
 			return -EOPNOTSUPP;
-		u.in = malloc(IN_SIZE);
+		*why = "its compressed part is damaged";
+		sink->place(sink, 0, &u.first);
+		if (out_size < u.first)
+			return -EBADMSG;
+		u.in = malloc(2 * IN_SIZE);
+		u.spill = u.in + IN_SIZE;
 		err = u.in ? formats[i].run(&u) : -ENOMEM;
 		free(u.in);
 		if (!err && u.out != out_size)

@@ -10,16 +10,20 @@
 #include "machine/x86/boot_loader.h"
 
 struct unpack_sink {
-	/* Where to put the byte at `at` of what comes out, and how many fit there (> 0). */
+	/*
+	 * Where to put the byte at `at` of what comes out, and how many go there (> 0); NULL when
+	 * nobody wants them. The place for byte 0 comes first; once that was committed whole, places
+	 * are asked for by several threads at once and in any order.
+	 */
 	void *(*place)(struct unpack_sink *sink, uint64_t at, size_t *room);
-	/* len bytes are at the place given for `at`. A refusal ends it and is returned. */
-	int (*commit)(struct unpack_sink *sink, uint64_t at, size_t len);
+	/* All bytes of the first place are there. A refusal ends it and is returned. */
+	int (*begun)(struct unpack_sink *sink);
 };
 
 /*
  * Unpacks `size` bytes at `at` of the file, which must become exactly `out_size` bytes. *why says
  * for a person what went wrong. 0, -EOPNOTSUPP: a format that is unknown, or not built in;
- * -EBADMSG: damaged; -ENOMEM; what commit or reading returned.
+ * -EBADMSG: damaged; -ENOMEM; what begun() or reading returned.
  */
 int unpack_run(const struct boot_file *file, uint64_t at, uint64_t size, uint64_t out_size,
 	       struct unpack_sink *sink, const char **why);
