@@ -267,11 +267,15 @@ static void vectors_sync(struct vfio_pci *pci, unsigned int kind, unsigned int n
 		want[i] = !err;
 	}
 	err = commit ? platform->ops->msi_commit(platform) : 0;
-	for (unsigned int i = 0; !err && i < nr; i++)
-		if (want[i] && !masked[i])
-			err = vector_attach(pci, &v->vector[i]);
 	if (err)
 		vector_report(pci, "cannot be routed", 0, err);
+	for (unsigned int i = 0; !err && i < nr; i++) {
+		/* One that fails is no reason to lose the others. */
+		int failed = want[i] && !masked[i] ? vector_attach(pci, &v->vector[i]) : 0;
+
+		if (failed)
+			vector_report(pci, "cannot be delivered", i, failed);
+	}
 
 	if (v->kind == KIND_NONE) {
 		/* The kernel has one kind at a time. */

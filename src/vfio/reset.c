@@ -139,7 +139,8 @@ static struct vfio_pci *reset_find(struct vfio_context *context,
 	for (struct vfio_pci *pci = context->devices; pci; pci = pci->next) {
 		struct pci_address at = pci->config.host;
 
-		if (at.domain == dep->segment && at.bus == dep->bus &&
+		/* The ABI has 16 bits for the domain. */
+		if ((uint16_t)at.domain == dep->segment && at.bus == dep->bus &&
 		    PCI_DEVFN(at.device, at.function) == dep->devfn)
 			return pci;
 	}

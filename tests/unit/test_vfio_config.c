@@ -385,6 +385,48 @@ static void a_bar_in_too_many_pieces_gives_up_the_smallest(void **state)
 	assert_true(cut.direct[0].first == 0x50000 && cut.direct[2].first == 0x70000);
 }
 
+static void large_bars_are_mapped_where_huge_entries_fit(void **state)
+{
+	struct direct_slot *slot;
+	struct world w;
+
+	world_init(&w);
+	w.real->bar_size[2] = MIB(8);
+	w.real->mappable[2] = true;
+	world_start(&w);
+	slot = fake_slot_at(&w.pci.machine, vfio_pci_function(w.dev)->bars[2].addr);
+	assert_non_null(slot);
+	assert_true(is_aligned((uintptr_t)slot->hva, MIB(8)));
+	/* What alignment wasted was given back: 8 KiB of BAR0 and the 8 MiB. */
+	assert_true(w.vfio.mapped_bytes == MIB(8) + KIB(8));
+	le_store((uint8_t *)slot->hva + MIB(8) - 8, 8, 1);
+	world_fini(&w);
+}
+
+static void only_what_a_driver_lets_us_map_is_mapped(void **state)
+{
+	struct direct_slot *slot;
+	struct world w;
+
+	world_init(&w);
+	w.real->bar_size[2] = KIB(64);
+	w.real->mappable[2] = true;
+	w.real->nr_areas[2] = 2;
+	w.real->area[2][0] = range_of(0x8000, 0x2000);
+	w.real->area[2][1] = range_of(0, 0x1000);
+	world_start(&w);
+	slot = fake_slot_at(&w.pci.machine, vfio_pci_function(w.dev)->bars[2].addr + 0x9000);
+	assert_non_null(slot);
+	assert_true(range_len(slot->range) == 0x2000);
+	assert_null(fake_slot_at(&w.pci.machine, vfio_pci_function(w.dev)->bars[2].addr + 0x1000));
+	fake_bus_write(&w.pci.machine, BUS_MMIO, vfio_pci_function(w.dev)->bars[2].addr + 0xa000, 4,
+		       7);
+	assert_int_equal(fake_bus_read(&w.pci.machine, BUS_MMIO,
+				       vfio_pci_function(w.dev)->bars[2].addr + 0xa000, 4),
+			 7);
+	world_fini(&w);
+}
+
 static void registers_beside_the_table_reach_the_device(void **state)
 {
 	struct world w;
@@ -475,6 +517,8 @@ int main(void)
 		cmocka_unit_test(overlapping_capabilities_keep_to_their_own_bytes),
 		cmocka_unit_test(a_bar_is_cut_around_what_must_be_trapped),
 		cmocka_unit_test(a_bar_in_too_many_pieces_gives_up_the_smallest),
+		cmocka_unit_test(large_bars_are_mapped_where_huge_entries_fit),
+		cmocka_unit_test(only_what_a_driver_lets_us_map_is_mapped),
 		cmocka_unit_test(registers_beside_the_table_reach_the_device),
 		cmocka_unit_test(a_small_bar_and_io_ports_are_trapped),
 		cmocka_unit_test(the_rom_is_read_when_the_guest_looks),
