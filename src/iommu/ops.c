@@ -314,6 +314,8 @@ int iommu_invalidate(struct iommu *iommu, const struct iommu_inval *inval)
 		if (late)
 			err = late;
 	}
+	if (iommu->ops->mirror)
+		iommu->ops->mirror(iommu, inval);
 	return err;
 }
 
@@ -394,11 +396,38 @@ void iommu_device_refuse(struct iommu_device *dev, const char *why)
 		iommu->events.quarantined(iommu->events.opaque, dev, why);
 }
 
+int iommu_device_listen(struct iommu_device *dev, const struct iommu_listener *listener)
+{
+	struct iommu *iommu = dev->iommu;
+	int err;
+
+	if (!iommu->ops->listen)
+		return -ENOTSUP;
+	iommu_exec_begin(iommu);
+	dev->listener = listener;
+	err = iommu->ops->listen(iommu, dev);
+	if (err)
+		dev->listener = NULL;
+	iommu_exec_end(iommu);
+	return err;
+}
+
+int iommu_device_replay(struct iommu_device *dev)
+{
+	return iommu_device_listen(dev, dev->listener);
+}
+
 void iommu_device_unblock(struct iommu_device *dev)
 {
+	struct iommu_inval inval = { .scope = IOMMU_INVAL_DEVICE, .device = dev };
+
 	quarantine_reset(&dev->faults);
 	atomic_store(&dev->refusal_told, false);
 	atomic_store(&dev->blocked, false);
+	/* Its listener was attached to nothing meanwhile. */
+	iommu_exec_begin(dev->iommu);
+	(void)iommu_invalidate(dev->iommu, &inval);
+	iommu_exec_end(dev->iommu);
 }
 
 void iommu_device_fault(struct iommu_device *dev, unsigned int faults)

@@ -118,6 +118,13 @@ struct iommu_ops {
 	 * DEVICE without one: the requester id changes.
 	 */
 	void (*forget)(struct iommu *iommu, const struct iommu_inval *inval);
+	/*
+	 * Brings listeners up to date: the last part of an invalidation, when nothing old is in use.
+	 * NULL: the unit cannot.
+	 */
+	void (*mirror)(struct iommu *iommu, const struct iommu_inval *inval);
+	/* dev->listener has changed: starts from nothing, or lets go. 0 or -errno. Executor. */
+	int (*listen)(struct iommu *iommu, struct iommu_device *dev);
 	/* A quarantined device's first refused request: the guest is told by a fault. Any thread. */
 	void (*refused)(struct iommu *iommu, struct iommu_device *dev, uint32_t pasid,
 			uint64_t iova, unsigned int access);
@@ -218,10 +225,10 @@ struct iommu_device {
 	_Atomic uint64_t domains;
 	atomic_bool blocked; /* quarantined: all its requests are refused */
 	atomic_bool refusal_told;
-	struct iommu_section *sections;	 /* changed only by the executor */
-	struct iommu_hold *holds;	 /* under hold_lock */
-	struct iommu_listener *listener; /* changed only by the executor */
-	struct iommu_ats *_Atomic ats;	 /* iommu/ats.h; likewise */
+	struct iommu_section *sections;	       /* changed only by the executor */
+	struct iommu_hold *holds;	       /* under hold_lock */
+	const struct iommu_listener *listener; /* changed only by the executor */
+	struct iommu_ats *_Atomic ats;	       /* iommu/ats.h; likewise */
 	struct quarantine faults;
 	void *unit; /* the unit's own part */
 
@@ -293,6 +300,15 @@ int iommu_device_create(struct iommu *iommu, rid_t rid, const char *name,
 void iommu_device_destroy(struct iommu_device *dev);
 /* The guest renumbered a bus. */
 void iommu_device_set_rid(struct iommu_device *dev, rid_t rid);
+/*
+ * Attaches a listener (owned by the caller, kept until replaced), or takes it away (NULL). It is told
+ * what holds now before this returns; taken away, it is told nothing more. 0; -ENOMEM; -ENOTSUP where
+ * the unit cannot mirror: a guest that need not invalidate when it maps. Not inside a section.
+ */
+int iommu_device_listen(struct iommu_device *dev, const struct iommu_listener *listener);
+/* Tells its listener everything again, from nothing. Not inside a section. */
+int iommu_device_replay(struct iommu_device *dev);
+
 /*
  * Quarantine: refuses everything from now on. refuse() may be called anywhere, inside a section too;
  * block() also waits for the spans in flight, and so may not. Lifting it is the operator's.

@@ -71,6 +71,31 @@ void vtd_reg_set(struct vtd *vtd, unsigned int offset, uint64_t value)
 	vtd->regs[i] = value;
 }
 
+uint64_t vtd_reg_possible(struct vtd *vtd, unsigned int offset)
+{
+	int i = reg_find(offset);
+	uint64_t bits;
+
+	BUG_ON(i < 0);
+	bits = regs[i].rw | regs[i].w1c;
+	switch (offset) {
+	case VTD_PMEN:
+		return bits | PMEN_PRS;
+	case VTD_IECTL:
+		return bits | EVENT_IP;
+	case VTD_CCMD:
+		return bits | CCMD_CAIG;
+	case VTD_IOTLB:
+		return bits | IOTLB_IAIG;
+	case VTD_IQA:
+		return vtd->config.scalable ? bits : bits & ~IQA_DW;
+	case VTD_IRTA:
+		return vtd->config.eim ? bits : bits & ~IRTA_EIME;
+	default:
+		return bits;
+	}
+}
+
 void vtd_send(struct vtd *vtd, uint32_t addr, uint32_t upper, uint32_t data)
 {
 	if (vtd->config.send)
@@ -161,6 +186,7 @@ static int vtd_device_add(struct iommu *iommu, struct iommu_device *dev)
 
 static void vtd_device_remove(struct iommu *iommu, struct iommu_device *dev)
 {
+	vtd_unlisten(dev->unit);
 	free(dev->unit);
 }
 
@@ -172,6 +198,8 @@ static const struct iommu_ops vtd_ops = {
 	.device_add = vtd_device_add,
 	.device_remove = vtd_device_remove,
 	.forget = vtd_forget,
+	.mirror = vtd_mirror,
+	.listen = vtd_listen,
 	.refused = vtd_refused,
 };
 

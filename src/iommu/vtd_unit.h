@@ -8,6 +8,7 @@
  *	vtd_translate.c	a request through its tables
  *	vtd_command.c	invalidation, from the queue and from registers
  *	vtd_irq.c	interrupt remapping and posting
+ *	vtd_mirror.c	listeners
  *	vtd_state.c	save and load
  *
  * Locks. iommu.lock (LOCK_IOMMU) covers the plain registers. Fault state has a leaf lock of its own,
@@ -63,9 +64,11 @@ struct vtd_device {
 	struct spin lock;
 	struct vtd_cached plain;
 	struct vtd_cached pasids[VTD_PASID_SLOTS];
-	/* Listener: what it was last told (executor). */
+	/* Its listener's view (executor). */
+	struct mirror *mirror;
+	bool told;
 	enum iommu_attach attached;
-	bool listened;
+	struct vtd_binding mirrored;
 };
 
 #define VTD_IEC_SETS 256
@@ -182,6 +185,11 @@ void vtd_command_iotlb(struct vtd *vtd);
 /* Serves the queue up to the tail as it is now. Not the executor. */
 void vtd_queue_serve(struct vtd *vtd);
 
+/* vtd_mirror.c */
+void vtd_mirror(struct iommu *iommu, const struct iommu_inval *inval);
+int vtd_listen(struct iommu *iommu, struct iommu_device *dev);
+void vtd_unlisten(struct vtd_device *vdev);
+
 /* vtd_irq.c */
 int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in,
 	      struct msi_message *out);
@@ -190,6 +198,8 @@ void vtd_iec_forget(struct vtd *vtd, uint32_t first, uint32_t last);
 /* vtd.c: a plain register's value; under iommu.lock. */
 uint64_t vtd_reg_get(struct vtd *vtd, unsigned int offset);
 void vtd_reg_set(struct vtd *vtd, unsigned int offset, uint64_t value);
+/* Every bit that a guest or the unit can have set in it. */
+uint64_t vtd_reg_possible(struct vtd *vtd, unsigned int offset);
 /* What follows from the registers: latched words and protected ranges (executor; load). */
 void vtd_apply_pmr(struct vtd *vtd);
 /* Sends the message in address and data registers. */
