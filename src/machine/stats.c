@@ -130,17 +130,13 @@ static void stats_vfio(struct vm *vm, struct stats_sink *s)
 {
 	for (struct device *dev = vm->devices; dev; dev = dev->next) {
 		struct vfio_pci_stats v;
-		uint64_t total = 0, n;
 
 		if (!vfio_pci_is(dev))
 			continue;
 		vfio_pci_stats(dev, &v);
-		for (unsigned int i = 0; i < v.nr_vectors; i++)
-			if (!vfio_pci_vector_count(dev, i, &n))
-				total += n;
 		stats_open(s, dev->name);
 		stats_number(s, "vectors", v.nr_vectors);
-		stats_number(s, "interrupts", total + v.nr_intx);
+		stats_number(s, "msi_interrupts", v.nr_msi);
 		stats_number(s, "intx_interrupts", v.nr_intx);
 		stats_number(s, "interrupt_setups", v.nr_irq_setups);
 		stats_number(s, "config_accesses", v.nr_config);

@@ -148,6 +148,8 @@ static void vectors_disable(struct vfio_pci *pci)
 
 	if (v->kind == KIND_NONE)
 		return;
+	/* The kernel forgets its counts with the vectors. */
+	v->nr_before += vfio_interrupts_now(pci);
 	vfio_device_irq_off(&pci->device, v->kind);
 	v->kind = KIND_NONE;
 	v->nr_enabled = 0;

@@ -44,6 +44,7 @@ struct vfio_vectors {
 	struct vfio_vector *vector; /* owned; one for each the device has of either kind */
 	unsigned int nr;
 	uint64_t nr_setups;
+	uint64_t nr_before; /* interrupts delivered on vectors that are no longer set up */
 
 	/* Where MSI-X lies; constant. */
 	uint8_t msix_cap, msi_cap; /* 0: none */
@@ -55,6 +56,9 @@ struct vfio_vectors {
 void vfio_msix_locate(struct vfio_pci *pci);
 /* Where table and pending bits lie in this BAR: 0..2 ranges. */
 unsigned int vfio_msix_holes(const struct vfio_pci *pci, unsigned int bar, struct range *holes);
+
+/* Interrupts delivered on the vectors that are set up now: vfio/stats.c. Under vectors.lock. */
+uint64_t vfio_interrupts_now(struct vfio_pci *pci);
 
 /* Hands both capabilities to pci/. Config space has been built and BARs are declared. */
 int vfio_vectors_build(struct vfio_pci *pci, struct diag *diag);

@@ -8,8 +8,6 @@
 #include "base/endian.h"
 #include "vfio/pci.h"
 
-#define INTERRUPTS_MAX MIB(1)
-
 /* A device is assigned when VFIO has it, whole group and all; each refusal names who is in the way. */
 static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
 		      struct diag *diag)
@@ -181,80 +179,4 @@ int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct 
 void vfio_pci_plan_fini(struct vfio_pci_plan *plan)
 {
 	host_group_fini(&plan->group);
-}
-
-void vfio_pci_stats(struct device *dev, struct vfio_pci_stats *stats)
-{
-	struct vfio_pci *pci = vfio_pci_of_device(dev);
-
-	*stats = (struct vfio_pci_stats){
-		.nr_config = atomic_load_explicit(&pci->space.nr_accesses, memory_order_relaxed),
-		.nr_vectors = vfio_vectors_count(pci),
-		.nr_resets = pci->reset.nr,
-		.reset_method = pci->reset.last ? pci->reset.last : "none",
-		.stopped = pci->stopped,
-		.released = !pci->group,
-	};
-	lock_take(&pci->vectors.lock);
-	stats->nr_intx = pci->intx.nr;
-	stats->nr_irq_setups = pci->vectors.nr_setups;
-	lock_drop(&pci->vectors.lock);
-}
-
-/*
- * Sum of the per-CPU columns of " 27:   12   0  IR-PCI-MSI-0000:01:00.0 0-edge vfio-msix[0](..)".
- * A column is a number and a space: the chip's name may begin with a digit.
- */
-static uint64_t line_sum(const char *line)
-{
-	const char *at = strchr(line, ':');
-	uint64_t sum = 0;
-
-	for (at = at ? at + 1 : ""; *at;) {
-		char *end;
-		unsigned long long n;
-
-		at += strspn(at, " \t");
-		n = strtoull(at, &end, 10);
-		if (end == at || *end != ' ')
-			break;
-		sum += n;
-		at = end;
-	}
-	return sum;
-}
-
-int vfio_pci_vector_count(struct device *dev, unsigned int n, uint64_t *count)
-{
-	struct vfio_pci *pci = vfio_pci_of_device(dev);
-	struct sys *sys = pci->device.sys;
-	char name[64], *text, *line, *rest;
-	bool used, msix;
-	ssize_t len;
-	int err = -ENOENT;
-
-	lock_take(&pci->vectors.lock);
-	used = n < pci->vectors.nr && pci->vectors.vector[n].wired;
-	msix = pci->vectors.kind == VFIO_PCI_MSIX_IRQ_INDEX;
-	lock_drop(&pci->vectors.lock);
-	if (!used)
-		return -ENOENT;
-	snprintf(name, sizeof(name), "vfio-msi%s[%u](%s)", msix ? "x" : "", n, pci->device.name);
-	text = malloc(INTERRUPTS_MAX);
-	if (!text)
-		return -ENOMEM;
-	len = sys_read_file(sys, SYS_TREE_PROC, "interrupts", text, INTERRUPTS_MAX);
-	if (len < 0) {
-		free(text);
-		return (int)len;
-	}
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (!strstr(line, name))
-			continue;
-		*count = line_sum(line);
-		err = 0;
-		break;
-	}
-	free(text);
-	return err;
 }

@@ -97,6 +97,7 @@ bool vfio_pci_is(const struct device *dev);
 struct vfio_pci_stats {
 	uint64_t nr_config;	/* config accesses that reached the device */
 	uint64_t nr_intx;	/* INTx interrupts delivered */
+	uint64_t nr_msi;	/* MSI and MSI-X interrupts, as the host's kernel counts them */
 	uint64_t nr_irq_setups; /* times MSI or MSI-X was enabled or resized */
 	uint64_t nr_resets;
 	unsigned int nr_vectors;  /* MSI or MSI-X vectors in use now */

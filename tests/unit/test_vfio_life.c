@@ -480,10 +480,35 @@ static void interrupts_of_a_vector_are_read_from_the_kernel(void **state)
 	world_fini(&w);
 }
 
+static void interrupts_stay_counted_after_the_guest_switches_them_off(void **state)
+{
+	struct vfio_pci_stats stats;
+	struct world w;
+	uint64_t on;
+
+	world_init(&w);
+	world_start(&w);
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	fake_bus_write(&w.pci.machine, BUS_MMIO,
+		       vfio_pci_function(w.dev)->bars[0].addr + FAKE_VFIO_TABLE + 2 * 16 + 12, 4,
+		       0);
+	vfio_pci_stats(w.dev, &stats);
+	assert_int_equal(stats.nr_msi, 0);
+	world_write(&w, FAKE_VFIO_MSIX + 2, 2, PCI_MSIX_ENABLE);
+	vfio_pci_stats(w.dev, &stats);
+	on = stats.nr_msi;
+	assert_true(on >= 42);
+	world_write(&w, FAKE_VFIO_MSIX + 2, 2, 0);
+	vfio_pci_stats(w.dev, &stats);
+	assert_int_equal(stats.nr_msi, on);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening_undoes_itself_exactly),
+		cmocka_unit_test(interrupts_stay_counted_after_the_guest_switches_them_off),
 		cmocka_unit_test(every_failing_call_leaves_nothing_behind),
 		cmocka_unit_test(a_device_of_a_host_driver_is_refused_by_name),
 		cmocka_unit_test(a_device_that_is_not_there_is_refused),
