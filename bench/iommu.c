@@ -439,7 +439,7 @@ static void *thread_run(void *opaque)
 	struct thread *t = opaque;
 	struct iommu_section *section = &t->w->section[t->dev];
 	struct iommu_span span;
-	uint64_t start, covered;
+	uint64_t start, covered, sink = 0;
 	unsigned int nr;
 
 	pthread_barrier_wait(t->barrier);
@@ -448,10 +448,11 @@ static void *thread_run(void *opaque)
 		iommu_section_begin(section);
 		iommu_translate(section, IOMMU_NO_PASID, hit_iova(i * 7), 64, IOMMU_WRITE, &span, 1,
 				&nr, &covered);
-		t->sink += span.addr.v;
+		sink += span.addr.v;
 		iommu_section_end(section);
 	}
 	t->ns = (double)(now() - start) / (LOOPS * 8);
+	t->sink = sink;
 	return NULL;
 }
 

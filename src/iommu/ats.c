@@ -36,7 +36,10 @@ void iommu_ats_disable(struct iommu_device *dev)
 	struct iommu_ats *ats;
 
 	iommu_exec_begin(dev->iommu);
+	/* Under the lock: an answer that comes from another thread is in it or finds nothing. */
+	lock_take(&dev->iommu->hold_lock);
 	ats = atomic_exchange(&dev->ats, NULL);
+	lock_drop(&dev->iommu->hold_lock);
 	/* Sections that found it have ended after this, or their device model is named as late. */
 	if (ats && iommu_invalidate(dev->iommu, &inval))
 		ats = NULL; /* still in use: lost rather than freed under it */

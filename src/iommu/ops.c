@@ -161,7 +161,14 @@ void iommu_section_follow(struct iommu_section *section, uint64_t upto)
 	struct iommu *iommu = dev->iommu;
 	uint64_t index = section->applied;
 
+	uint32_t identity = atomic_load_explicit(&dev->identity, memory_order_relaxed);
+
 	section->applied = upto;
+	if (section->identity != identity) {
+		section->identity = identity;
+		section_clear(section);
+		return;
+	}
 	for (; upto - index < IOMMU_LOG / 2 && index != upto; index++) {
 		struct iommu_log *log = &iommu->log[index % IOMMU_LOG];
 		struct iommu_inval inval = {
@@ -191,7 +198,7 @@ void iommu_section_follow(struct iommu_section *section, uint64_t upto)
 
 static void device_late(struct iommu *iommu, struct iommu_device *dev, const char *what)
 {
-	log_error(dev->name, "%s holds up an invalidation", what);
+	log_limited(&dev->late_log, LOG_ERROR, dev->name, "%s holds up an invalidation", what);
 	if (iommu->events.late)
 		iommu->events.late(iommu->events.opaque, dev, what);
 }
@@ -328,7 +335,7 @@ int iommu_device_create(struct iommu *iommu, rid_t rid, const char *name, struct
 		return -ENOMEM;
 	memset(dev, 0, sizeof(*dev));
 	dev->iommu = iommu;
-	atomic_init(&dev->rid, rid.v);
+	atomic_init(&dev->identity, rid.v);
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	iommu_exec_begin(iommu);
 	if (iommu->ops->device_add)
@@ -364,14 +371,11 @@ void iommu_device_destroy(struct iommu_device *dev)
 
 void iommu_device_set_rid(struct iommu_device *dev, rid_t rid)
 {
-	struct iommu *iommu = dev->iommu;
-	struct iommu_inval inval = { .scope = IOMMU_INVAL_DEVICE, .device = dev };
+	uint32_t old = atomic_load_explicit(&dev->identity, memory_order_relaxed);
 
-	iommu_exec_begin(iommu);
-	atomic_store(&dev->rid, rid.v);
-	/* Who is late has been named; its spans are of the device's own making all the same. */
-	(void)iommu_invalidate(iommu, &inval);
-	iommu_exec_end(iommu);
+	/* What is cached is tagged by it: bindings in their key, a section's IOTLB as a whole. */
+	atomic_store_explicit(&dev->identity, ((old >> 16) + 1) << 16 | rid.v,
+			      memory_order_relaxed);
 }
 
 void iommu_device_block(struct iommu_device *dev, const char *why)
@@ -441,6 +445,7 @@ void iommu_section_init(struct iommu_section *section, struct iommu_device *dev)
 {
 	memset(section, 0, sizeof(*section));
 	section->dev = dev;
+	section->identity = atomic_load(&dev->identity);
 	iommu_exec_begin(dev->iommu);
 	section->next = dev->sections;
 	dev->sections = section;
@@ -556,16 +561,19 @@ int iommu_translate(struct iommu_section *section, uint32_t pasid, uint64_t addr
 {
 	struct iommu_device *dev = section->dev;
 	uint64_t done = 0, last;
-	unsigned int n = 0;
+	unsigned int n = 0, pages = 0;
 
 	*nr = 0;
 	*covered = 0;
 	if (unlikely(!len || __builtin_add_overflow(addr, len - 1, &last)))
 		return -EINVAL;
+	/* Wider ones would be another's in the caches. */
+	if (unlikely(pasid > IOMMU_PASID_MAX && pasid != IOMMU_NO_PASID))
+		return -EINVAL;
 	/* Ahead of the caches: they still hold what the device was allowed before. */
 	if (unlikely(atomic_load_explicit(&dev->blocked, memory_order_relaxed)))
 		return refuse(dev, pasid, addr, access);
-	while (done < len) {
+	while (done < len && pages++ < IOMMU_PAGES_MAX) {
 		uint64_t at = addr + done, to, left;
 		bool snoop;
 
@@ -601,7 +609,7 @@ int iommu_translate(struct iommu_section *section, uint32_t pasid, uint64_t addr
 
 int iommu_interrupt(struct iommu_device *dev, const struct msi_message *in, struct msi_message *out)
 {
-	rid_t rid = { atomic_load_explicit(&dev->rid, memory_order_relaxed) };
+	rid_t rid = iommu_device_rid(dev);
 
 	atomic_fetch_add_explicit(&dev->nr_interrupts, 1, memory_order_relaxed);
 	if (unlikely(atomic_load_explicit(&dev->blocked, memory_order_acquire)))

@@ -216,7 +216,8 @@ struct iommu {
 struct iommu_device {
 	struct iommu *iommu;
 	struct iommu_device *next;
-	_Atomic uint16_t rid;
+	/* Requester id, and above it how often it was changed: what is cached is tagged by both. */
+	_Atomic uint32_t identity;
 	char name[48];
 	/*
 	 * Domains it may have used since it was added, one bit per domain modulo 64: set before a
@@ -225,8 +226,9 @@ struct iommu_device {
 	_Atomic uint64_t domains;
 	atomic_bool blocked; /* quarantined: all its requests are refused */
 	atomic_bool refusal_told;
-	struct iommu_section *sections;	       /* changed only by the executor */
-	struct iommu_hold *holds;	       /* under hold_lock */
+	struct iommu_section *sections; /* changed only by the executor */
+	struct iommu_hold *holds;	/* under hold_lock */
+	struct log_budget late_log;
 	const struct iommu_listener *listener; /* changed only by the executor */
 	struct iommu_ats *_Atomic ats;	       /* iommu/ats.h; likewise */
 	struct quarantine faults;
@@ -256,7 +258,8 @@ struct iommu_section {
 	_Atomic uint64_t state; /* 0: idle; else seq at its beginning << 1 | 1 */
 	struct iommu_section *next;
 	_Atomic uint64_t nr_misses;
-	uint64_t applied; /* log entries its IOTLB has followed */
+	uint64_t applied;  /* log entries its IOTLB has followed */
+	uint32_t identity; /* whose translations its IOTLB holds */
 	struct iotlb iotlb;
 	struct iommu_piece pieces[IOMMU_PIECES];
 };
@@ -298,7 +301,10 @@ int iommu_device_create(struct iommu *iommu, rid_t rid, const char *name,
 			struct iommu_device **dev);
 /* Its sections are gone and its holds released. */
 void iommu_device_destroy(struct iommu_device *dev);
-/* The guest renumbered a bus. */
+/*
+ * The guest renumbered a bus: sections that begin from now on have the new id. Waits for nothing and
+ * may be called with any lock held; a listener is told by the next command, or by replay.
+ */
 void iommu_device_set_rid(struct iommu_device *dev, rid_t rid);
 /*
  * Attaches a listener (owned by the caller, kept until replaced), or takes it away (NULL). It is told
@@ -325,6 +331,11 @@ void iommu_device_fault(struct iommu_device *dev, unsigned int faults);
 /* CLOCK_MONOTONIC, nanoseconds. */
 uint64_t iommu_now_ns(void);
 
+static inline rid_t iommu_device_rid(const struct iommu_device *dev)
+{
+	return (rid_t){ (uint16_t)atomic_load_explicit(&dev->identity, memory_order_relaxed) };
+}
+
 void iommu_section_init(struct iommu_section *section, struct iommu_device *dev);
 void iommu_section_fini(struct iommu_section *section);
 
@@ -338,7 +349,9 @@ static inline void iommu_section_begin(struct iommu_section *section)
 	/* Partners with the fence between clearing and looking in iommu_invalidate(). */
 	spin_publish(&section->state, seq << 1 | 1);
 	/* While one is being executed (odd), its entry is left for the section after this. */
-	if (unlikely(section->applied != seq >> 1))
+	if (unlikely(section->applied != seq >> 1 ||
+		     section->identity !=
+			     atomic_load_explicit(&section->dev->identity, memory_order_relaxed)))
 		iommu_section_follow(section, seq >> 1);
 }
 
@@ -355,14 +368,17 @@ void iommu_hold_add(struct iommu_section *section, struct iommu_hold *hold, uint
 		    uint64_t len);
 void iommu_hold_release(struct iommu_hold *hold);
 
+#define IOMMU_PAGES_MAX 4096
+
 /* The slow part of iommu_translate(): one page, walked and cached. */
 int iommu_translate_page(struct iommu_section *section, uint32_t pasid, uint64_t iova, uint64_t len,
 			 unsigned int access, struct iommu_page *page);
 
 /*
  * Translates [iova, iova + len) into at most `max` spans, adjoining pages merged. *covered bytes
- * from the start are in the *nr spans: less than len only when spans ran out. 0; -EINVAL for a range
- * that wraps or is empty; -EPERM when the device is quarantined; -EFAULT when the unit refuses any
+ * from the start are in the *nr spans: less than len only when spans ran out, or after
+ * IOMMU_PAGES_MAX pages (a section is short): call again for the rest. 0; -EINVAL for a range
+ * that wraps or is empty, or a PASID beyond 20 bits; -EPERM when the device is quarantined; -EFAULT when the unit refuses any
  * part of it (recorded there), and then no span may be used. Inside a section.
  */
 int iommu_translate(struct iommu_section *section, uint32_t pasid, uint64_t iova, uint64_t len,

@@ -18,7 +18,6 @@ void vtd_forget(struct iommu *iommu, const struct iommu_inval *inval)
 
 	for (struct iommu_device *dev = iommu->devices; dev; dev = dev->next) {
 		struct vtd_device *vdev = dev->unit;
-		rid_t rid = { atomic_load_explicit(&dev->rid, memory_order_relaxed) };
 		uint16_t domain;
 
 		if (!what) {
@@ -26,8 +25,6 @@ void vtd_forget(struct iommu *iommu, const struct iommu_inval *inval)
 				vtd_unbind(vdev);
 			continue;
 		}
-		if (what->by_source && (rid.v ^ what->sid) & what->sid_mask)
-			continue;
 		if (what->by_domain && vtd_bound_domain(vdev, &domain) && domain != what->domain &&
 		    what->context)
 			continue;
@@ -69,6 +66,7 @@ static void context_invalidate(struct vtd *vtd, uint64_t g, uint16_t domain, uin
 {
 	struct vtd_forget what = { .context = true };
 	struct iommu_inval inval = { .scope = IOMMU_INVAL_ALL, .unit = &what };
+	uint16_t mask = source_mask(fm);
 
 	/*
 	 * The IOTLB of a device is not tagged by domain: when its context entry is read anew, what
@@ -86,13 +84,10 @@ static void context_invalidate(struct vtd *vtd, uint64_t g, uint16_t domain, uin
 		invalidate(vtd, &inval);
 		return;
 	}
-	what.by_source = true;
-	what.sid = sid;
-	what.sid_mask = source_mask(fm);
 	for (struct iommu_device *dev = vtd->iommu.devices; dev; dev = dev->next) {
-		uint16_t rid = atomic_load_explicit(&dev->rid, memory_order_relaxed);
+		uint16_t rid = iommu_device_rid(dev).v;
 
-		if ((rid ^ sid) & what.sid_mask)
+		if ((rid ^ sid) & mask)
 			continue;
 		inval.scope = IOMMU_INVAL_DEVICE;
 		inval.device = dev;
@@ -295,7 +290,7 @@ static int desc_device_tlb(struct vtd *vtd, const uint64_t *d, bool with_pasid)
 	inval.last = size ? inval.first + (size - 1) : UINT64_MAX;
 	atomic_fetch_add_explicit(&vtd->nr_commands, 1, memory_order_relaxed);
 	for (struct iommu_device *dev = vtd->iommu.devices; dev; dev = dev->next) {
-		if (atomic_load_explicit(&dev->rid, memory_order_relaxed) != sid)
+		if (iommu_device_rid(dev).v != sid)
 			continue;
 		if (iommu_ats_invalidate(dev, &inval)) {
 			vtd->inval_failed = true;

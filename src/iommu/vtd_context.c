@@ -43,9 +43,11 @@ static void binding_unpack(struct vtd_binding *b, uint64_t packed)
 	b->pasid = (uint32_t)FIELD_GET(PACK_PASID, packed);
 }
 
-static uint64_t cached_key(uint32_t pasid)
+/* A device whose requester id has changed does not find what was cached under the old one. */
+static uint64_t cached_key(const struct iommu_device *dev, uint32_t pasid)
 {
-	return pasid == IOMMU_NO_PASID ? 0 : (uint64_t)pasid + 1;
+	return (uint64_t)atomic_load_explicit(&dev->identity, memory_order_relaxed) << 32 |
+	       (pasid == IOMMU_NO_PASID ? 0 : pasid + 1);
 }
 
 static bool cached_get(struct vtd_cached *c, uint64_t key, struct vtd_binding *b)
@@ -86,14 +88,14 @@ static struct vtd_cached *cached_slot(struct vtd_device *vdev, uint32_t pasid)
 	return &vdev->pasids[(pasid ^ pasid >> 3 ^ pasid >> 6) % VTD_PASID_SLOTS];
 }
 
-static void cached_fill(struct vtd *vtd, struct vtd_device *vdev, uint32_t pasid,
+static void cached_fill(struct vtd *vtd, struct vtd_device *vdev, uint32_t pasid, uint64_t key,
 			const struct vtd_binding *b, uint64_t expected)
 {
 	spin_take(&vdev->lock);
 	/* Not when an invalidation has begun since the tables were read: see iommu/ops.h. */
 	if (atomic_load(&vtd->iommu.seq) == expected)
-		cached_set(cached_slot(vdev, pasid), cached_key(pasid), binding_pack(b),
-			   b->second_root, b->first_root);
+		cached_set(cached_slot(vdev, pasid), key, binding_pack(b), b->second_root,
+			   b->first_root);
 	spin_drop(&vdev->lock);
 }
 
@@ -127,7 +129,7 @@ bool vtd_bound_domain(struct vtd_device *vdev, uint16_t *domain)
 {
 	struct vtd_binding b;
 
-	if (!cached_get(&vdev->plain, 0, &b))
+	if (!cached_get(&vdev->plain, cached_key(vdev->dev, IOMMU_NO_PASID), &b))
 		return false;
 	*domain = b.domain;
 	return true;
@@ -311,11 +313,11 @@ enum vtd_fault_reason vtd_bind(struct vtd *vtd, struct iommu_device *dev, uint32
 			       struct vtd_binding *b)
 {
 	struct vtd_device *vdev = dev->unit;
-	rid_t rid = { atomic_load_explicit(&dev->rid, memory_order_relaxed) };
-	uint64_t seq, root;
+	rid_t rid = iommu_device_rid(dev);
+	uint64_t seq, root, key = cached_key(dev, pasid);
 	enum vtd_fault_reason reason;
 
-	if (likely(cached_get(cached_slot(vdev, pasid), cached_key(pasid), b)))
+	if (likely(cached_get(cached_slot(vdev, pasid), key, b)))
 		return VTD_FAULT_NONE;
 
 	memset(b, 0, sizeof(*b));
@@ -345,6 +347,6 @@ enum vtd_fault_reason vtd_bind(struct vtd *vtd, struct iommu_device *dev, uint32
 		atomic_fetch_or(&dev->domains, BIT64(b->domain & 63));
 	if (b->kind == VTD_KIND_NESTED)
 		atomic_store(&vtd->nested_used, true);
-	cached_fill(vtd, vdev, pasid, b, seq);
+	cached_fill(vtd, vdev, pasid, key, b, seq);
 	return VTD_FAULT_NONE;
 }

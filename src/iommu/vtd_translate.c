@@ -239,7 +239,7 @@ static enum vtd_fault_reason translate_tables(struct vtd *vtd, const struct vtd_
 static int refuse(struct vtd *vtd, struct iommu_device *dev, uint32_t pasid, uint64_t iova,
 		  unsigned int need, unsigned int at, enum vtd_fault_reason reason, bool fpd)
 {
-	rid_t rid = { atomic_load_explicit(&dev->rid, memory_order_relaxed) };
+	rid_t rid = iommu_device_rid(dev);
 
 	if (!fpd)
 		vtd_fault_dma(vtd, rid, pasid, iova, need, at, reason);

@@ -52,7 +52,7 @@ struct vtd_binding {
  */
 struct vtd_cached {
 	_Atomic uint32_t version;
-	_Atomic uint64_t key;	 /* PASID + 1; 0: the requests without */
+	_Atomic uint64_t key;	 /* identity << 32 | PASID + 1; 0 there: requests without */
 	_Atomic uint64_t packed; /* everything small; 0: nothing cached */
 	_Atomic uint64_t second_root, first_root;
 };
@@ -173,8 +173,8 @@ int vtd_ats_translate(struct iommu *iommu, struct iommu_device *dev, uint32_t pa
 struct vtd_forget {
 	bool context; /* context cache */
 	bool pasid;   /* PASID cache */
-	bool by_domain, by_source, by_pasid;
-	uint16_t domain, sid, sid_mask;
+	bool by_domain, by_pasid;
+	uint16_t domain;
 	uint32_t pasid_value;
 };
 void vtd_forget(struct iommu *iommu, const struct iommu_inval *inval);

@@ -40,7 +40,7 @@ static int flat_translate(struct iommu *iommu, struct iommu_device *dev, uint32_
 	struct flat *flat = container_of(iommu, struct flat, iommu);
 	uint64_t entry;
 
-	atomic_fetch_or(&dev->domains, BIT64((dev->rid & 0xff) & 63));
+	atomic_fetch_or(&dev->domains, BIT64(iommu_device_rid(dev).v & 63));
 	atomic_fetch_add(&flat->nr_walks, 1);
 	if (iova >> flat->lg2 >= PAGES)
 		return -EFAULT;
