@@ -122,10 +122,12 @@ static int run_parse_memory(struct ram_config *ram, const char *text, struct dia
 	err = spec_bool(&spec, "shared", &shared, diag);
 	if (!err)
 		err = spec_number(&spec, "prefault", 64, &threads, diag);
-	if (!err)
-		err = spec_done(&spec, diag);
 	if (err)
 		return err;
+	if (spec_unused(&spec))
+		return diag_set(diag, -EINVAL, "--memory",
+				"there is no key '%s'; its keys are hugepages, shared and prefault",
+				spec_unused(&spec));
 	if (shared && ram->backing != RAM_ANON)
 		return diag_set(diag, -EINVAL, "--memory",
 				"hugepages= memory is always shareable; leave out shared=on");

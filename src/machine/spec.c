@@ -81,17 +81,22 @@ int spec_bool(struct spec *spec, const char *key, bool *value, struct diag *diag
 	return 0;
 }
 
+const char *spec_unused(const struct spec *spec)
+{
+	for (unsigned int i = 0; i < spec->nr; i++)
+		if (!spec->pairs[i].used)
+			return spec->pairs[i].key;
+	return NULL;
+}
+
 int spec_done(const struct spec *spec, struct diag *diag)
 {
-	for (unsigned int i = 0; i < spec->nr; i++) {
-		if (spec->pairs[i].used)
-			continue;
-		diag_set(diag, -EINVAL, spec->whole, "%s has no key '%s'", spec->class_name,
-			 spec->pairs[i].key);
-		return diag_remedy(diag,
-				   "airlock run --device help lists the classes and their keys");
-	}
-	return 0;
+	const char *key = spec_unused(spec);
+
+	if (!key)
+		return 0;
+	diag_set(diag, -EINVAL, spec->whole, "%s has no key '%s'", spec->class_name, key);
+	return diag_remedy(diag, "airlock run --device help lists the classes and their keys");
 }
 
 int parse_size(const char *text, uint64_t *size)

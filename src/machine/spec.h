@@ -33,7 +33,9 @@ const char *spec_text(struct spec *spec, const char *key);
 int spec_number(struct spec *spec, const char *key, uint64_t max, uint64_t *value,
 		struct diag *diag);
 int spec_bool(struct spec *spec, const char *key, bool *value, struct diag *diag);
-/* After all keys have been asked for: -EINVAL naming the first that no one wanted. */
+/* The first key that no one asked for, or NULL. */
+const char *spec_unused(const struct spec *spec);
+/* After all keys of a device have been asked for: -EINVAL naming the first that no one wanted. */
 int spec_done(const struct spec *spec, struct diag *diag);
 
 /* "512M", "4G", "0x1000": bytes. -EINVAL, -ERANGE. */
