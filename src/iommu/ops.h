@@ -25,8 +25,8 @@
  * is named, and the invalidation then fails rather than lie.
  *
  * How: each section has an IOTLB of its own, which only its thread touches, and the unit keeps a log
- * of invalidations. A section that begins reads seq, publishes it with a full fence, and takes from
- * its IOTLB whatever the log says since it last looked. An invalidation writes the log, makes seq
+ * of invalidations. A section that begins reads seq, publishes it with a full fence, reads it again,
+ * and takes from its IOTLB whatever the log says up to there. An invalidation writes the log, makes seq
  * odd, clears what is shared (tables of tables), makes seq even with a full fence, and then looks at
  * the sections. Either a section's beginning came after and found the log entry, or the invalidation
  * finds the section and waits for it to end; what that section cached meanwhile goes when the next
@@ -348,10 +348,15 @@ static inline void iommu_section_begin(struct iommu_section *section)
 
 	/* Partners with the fence between clearing and looking in iommu_invalidate(). */
 	spin_publish(&section->state, seq << 1 | 1);
-	/* While one is being executed (odd), its entry is left for the section after this. */
+	/*
+	 * Read anew: an invalidation that came between the first reading and the fence did not see
+	 * this section, so this section must see it. One that is being executed (odd) does see it
+	 * and waits; its entry is left for the section after this.
+	 */
+	seq = atomic_load_explicit(&section->dev->iommu->seq, memory_order_acquire);
 	if (unlikely(section->applied != seq >> 1 ||
-		     section->identity !=
-			     atomic_load_explicit(&section->dev->identity, memory_order_relaxed)))
+		     section->identity != atomic_load_explicit(&section->dev->identity,
+							       memory_order_relaxed)))
 		iommu_section_follow(section, seq >> 1);
 }
 
