@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -476,6 +478,96 @@ static void a_partial_window_write_changes_nothing(void **state)
 	assert_int_equal(entry_read(m, 0), IOAPIC_RTE_MASKED);
 }
 
+/* Devices, a guest and those who watch, all at once; the thread sanitizer looks on. */
+#define RACE_ROUNDS 2000
+
+struct racer {
+	struct machine *m;
+	struct irq_eoi eoi;
+	atomic_uint nr_ended;
+	atomic_bool done;
+};
+
+static void racer_ended(void *opaque)
+{
+	struct racer *r = opaque;
+
+	atomic_fetch_add(&r->nr_ended, 1);
+	ioapic_irq_set(r->m->ioapic, 16, 1, false);
+}
+
+static void *race_device(void *opaque)
+{
+	struct racer *r = opaque;
+
+	for (unsigned int i = 0; i < RACE_ROUNDS; i++) {
+		ioapic_irq_set(r->m->ioapic, 16, 1, true);
+		ioapic_irq_set(r->m->ioapic, 16, 2, i & 1);
+	}
+	ioapic_irq_set(r->m->ioapic, 16, 2, false);
+	return NULL;
+}
+
+static void *race_guest(void *opaque)
+{
+	struct racer *r = opaque;
+
+	while (!atomic_load(&r->done))
+		ioapic_eoi(r->m->ioapic, 0x41);
+	return NULL;
+}
+
+static void *race_watcher(void *opaque)
+{
+	struct racer *r = opaque;
+	/* Alive until after the guest has stopped: what platform_synchronize() waits for. */
+	struct irq_eoi *others = calloc(RACE_ROUNDS, sizeof(*others));
+
+	assert_non_null(others);
+	for (unsigned int i = 0; i < RACE_ROUNDS; i++) {
+		others[i] = (struct irq_eoi){ .fn = racer_ended, .opaque = r };
+		ioapic_eoi_watch(r->m->ioapic, 16, &others[i]);
+		ioapic_eoi_unwatch(r->m->ioapic, 16, &others[i]);
+	}
+	return others;
+}
+
+static void machine_send_nothing(void *opaque, unsigned int pin, const struct msi_message *msg)
+{
+}
+
+static void levels_ends_and_watchers_race_without_harm(void **state)
+{
+	static const struct ioapic_ops ops = { .route_set = machine_route_set,
+					       .route_commit = machine_route_commit,
+					       .send = machine_send_nothing };
+	struct machine *m = *state;
+	struct racer r = { .m = m };
+	struct ioapic_config config = { .base = IOAPIC_BASE, .ops = &ops, .opaque = m };
+	pthread_t device, guest, watcher;
+	void *others;
+
+	ioapic_device(m->ioapic)->ops->destroy(ioapic_device(m->ioapic));
+	assert_int_equal(ioapic_create(&m->fake.platform, &config, &m->ioapic), 0);
+	entry_write(m, 16, LEVEL_ENTRY(0x41));
+	r.eoi = (struct irq_eoi){ .fn = racer_ended, .opaque = &r };
+	ioapic_eoi_watch(m->ioapic, 16, &r.eoi);
+	assert_int_equal(pthread_create(&guest, NULL, race_guest, &r), 0);
+	assert_int_equal(pthread_create(&device, NULL, race_device, &r), 0);
+	assert_int_equal(pthread_create(&watcher, NULL, race_watcher, &r), 0);
+	pthread_join(device, NULL);
+	pthread_join(watcher, &others);
+	atomic_store(&r.done, true);
+	pthread_join(guest, NULL);
+	free(others);
+	/* Whatever was left is ended, and then the pin is quiet. */
+	ioapic_eoi(m->ioapic, 0x41);
+	ioapic_eoi(m->ioapic, 0x41);
+	assert_false(entry_read(m, 16) & IOAPIC_RTE_REMOTE_IRR);
+	assert_true(atomic_load(&r.nr_ended) > 0);
+	ioapic_eoi_unwatch(m->ioapic, 16, &r.eoi);
+}
+
 static void creation_fails_cleanly_when_its_registers_are_taken(void **state)
 {
 	struct machine *m = *state;
@@ -511,6 +603,7 @@ int main(void)
 		TEST(impossible_state_is_refused),
 		TEST(every_access_is_answered),
 		TEST(a_partial_window_write_changes_nothing),
+		TEST(levels_ends_and_watchers_race_without_harm),
 		TEST(creation_fails_cleanly_when_its_registers_are_taken),
 	};
 
