@@ -16,7 +16,9 @@
 #define SERIAL_TX_ROOM 16384u
 /* The loop gathers output this long before it writes, unless much has come. */
 #define SERIAL_TX_DELAY_NS 1000000ull
-#define SERIAL_TX_URGENT   4096u
+/* Or this long, when the guest wants an interrupt for what it wrote: two full FIFOs at 1 Mbaud. */
+#define SERIAL_TX_SOON_NS 250000ull
+#define SERIAL_TX_URGENT  4096u
 
 struct serial_char {
 	uint8_t data;
@@ -37,6 +39,7 @@ struct serial {
 	uint8_t msr_deltas;
 	bool overrun;
 	bool tx_pending; /* the transmitter's interrupt has not been read away */
+	bool tx_raised;	 /* and it drives the pin; else it only shows in IIR */
 	bool tx_full;	 /* until half of the buffer is free */
 	bool irq;	 /* level of the pin */
 
@@ -51,6 +54,7 @@ struct serial {
 	uint8_t tx[SERIAL_TX_ROOM];
 	uint32_t tx_head, tx_tail;
 	bool tx_scheduled; /* the loop will come for it */
+	bool tx_soon;	   /* after the shorter of its delays */
 	bool tx_urged;	   /* and soon */
 	bool tx_blocked;   /* the back end's reader is slow; it will say when it is back */
 };
@@ -128,12 +132,20 @@ static uint8_t serial_iir(const struct serial *s)
  */
 static void serial_irq_update_locked(struct serial *s)
 {
-	bool irq = serial_iir(s) != UART_IIR_NONE;
+	uint8_t iir = serial_iir(s);
+	bool irq = iir == UART_IIR_TX ? s->tx_raised || ((s->ier & UART_IER_MODEM) && s->msr_deltas)
+				      : iir != UART_IIR_NONE;
 
 	if (irq == s->irq)
 		return;
 	s->irq = irq;
 	platform_irq_set(s->platform, s->pin, 0, irq);
+}
+
+/* The transmitter is idle, and the guest is to be told so now. */
+static void serial_tx_raise_locked(struct serial *s)
+{
+	s->tx_pending = s->tx_raised = true;
 }
 
 static bool serial_rx_push_locked(struct serial *s, uint8_t data, uint8_t errors)
@@ -215,7 +227,7 @@ static uint32_t serial_tx_used(const struct serial *s)
 static void serial_tx_drain(struct serial *s)
 {
 	lock_take(&s->lock);
-	s->tx_scheduled = s->tx_urged = false;
+	s->tx_scheduled = s->tx_soon = s->tx_urged = false;
 	while (!s->tx_blocked && serial_tx_used(s)) {
 		uint32_t at = s->tx_tail % SERIAL_TX_ROOM;
 		size_t len = min_u64(serial_tx_used(s), SERIAL_TX_ROOM - at);
@@ -231,8 +243,10 @@ static void serial_tx_drain(struct serial *s)
 	if (s->tx_full && serial_tx_used(s) <= SERIAL_TX_ROOM / 2) {
 		s->tx_full = false;
 		s->tx_pending = true;
-		serial_irq_update_locked(s);
 	}
+	if (s->tx_pending)
+		serial_tx_raise_locked(s);
+	serial_irq_update_locked(s);
 	lock_drop(&s->lock);
 }
 
@@ -251,6 +265,25 @@ static void serial_writable(void *opaque)
 	serial_tx_drain(s);
 }
 
+/* Sees to it that the loop comes for the output. */
+static void serial_tx_schedule_locked(struct serial *s)
+{
+	bool soon = s->ier & UART_IER_TX;
+
+	if (s->tx_blocked)
+		return;
+	if (!s->tx_scheduled || (soon && !s->tx_soon)) {
+		s->tx_scheduled = true;
+		s->tx_soon = soon;
+		loop_timer_set(&s->tx_timer,
+			       loop_now_ns() + (soon ? SERIAL_TX_SOON_NS : SERIAL_TX_DELAY_NS));
+	}
+	if (!s->tx_urged && serial_tx_used(s) >= SERIAL_TX_URGENT) {
+		s->tx_urged = true;
+		loop_post(s->platform->loop, &s->tx_work);
+	}
+}
+
 static void serial_tx_push_locked(struct serial *s, uint8_t data)
 {
 	/* Written although the transmitter said it was busy: lost, as in the chip. */
@@ -259,20 +292,13 @@ static void serial_tx_push_locked(struct serial *s, uint8_t data)
 	s->tx[s->tx_head++ % SERIAL_TX_ROOM] = data;
 	s->tx_full = serial_tx_used(s) == SERIAL_TX_ROOM;
 	/*
-	 * Sent at once as far as the guest can tell, so there is room again. A pending interrupt
-	 * stays: the line makes one edge for a burst, and drivers look for more before they leave.
+	 * There is room again at once, and a driver that looks for more to do before it leaves its
+	 * handler finds so in IIR. But the pin waits for the loop: were it driven now, each handler
+	 * that writes something would be followed by one that finds nothing.
 	 */
 	s->tx_pending = !s->tx_full;
-	if (s->tx_blocked)
-		return;
-	if (!s->tx_scheduled) {
-		s->tx_scheduled = true;
-		loop_timer_set(&s->tx_timer, loop_now_ns() + SERIAL_TX_DELAY_NS);
-	}
-	if (!s->tx_urged && serial_tx_used(s) >= SERIAL_TX_URGENT) {
-		s->tx_urged = true;
-		loop_post(s->platform->loop, &s->tx_work);
-	}
+	s->tx_raised = false;
+	serial_tx_schedule_locked(s);
 }
 
 static void serial_data_write_locked(struct serial *s, uint8_t data)
@@ -283,7 +309,8 @@ static void serial_data_write_locked(struct serial *s, uint8_t data)
 	}
 	if (!serial_rx_push_locked(s, data, 0))
 		s->overrun = true;
-	s->tx_pending = !s->tx_full;
+	if (!s->tx_full)
+		serial_tx_raise_locked(s);
 }
 
 static void serial_ier_write_locked(struct serial *s, uint8_t ier)
@@ -293,7 +320,7 @@ static void serial_ier_write_locked(struct serial *s, uint8_t ier)
 	 * chips that do not. Writing the same again does nothing.
 	 */
 	if ((ier & ~s->ier & UART_IER_TX) && !s->tx_full)
-		s->tx_pending = true;
+		serial_tx_raise_locked(s);
 	s->ier = ier & UART_IER_ALL;
 }
 
@@ -306,7 +333,7 @@ static void serial_fcr_write_locked(struct serial *s, uint8_t fcr)
 		serial_rx_refill_locked(s);
 	}
 	if ((fcr & UART_FCR_CLEAR_TX) && !s->tx_full)
-		s->tx_pending = true;
+		serial_tx_raise_locked(s);
 	/* The others are only heard together with ENABLE. */
 	s->fcr = fcr & UART_FCR_ENABLE ? fcr & (UART_FCR_ENABLE | UART_FCR_DMA | UART_FCR_TRIGGER)
 				       : 0;
@@ -337,7 +364,7 @@ static uint8_t serial_reg_read_locked(struct serial *s, unsigned int reg)
 	case UART_IIR:
 		value = serial_iir(s);
 		if (value == UART_IIR_TX)
-			s->tx_pending = false;
+			s->tx_pending = s->tx_raised = false;
 		return value | (s->fcr & UART_FCR_ENABLE ? UART_IIR_FIFO : 0);
 	case UART_LCR:
 		return s->lcr;
@@ -437,7 +464,7 @@ static void serial_reset_locked(struct serial *s)
 	s->dlm = 0;
 	s->msr_deltas = 0;
 	s->overrun = false;
-	s->tx_pending = false;
+	s->tx_pending = s->tx_raised = false;
 	s->rx_head = s->rx_count = 0;
 	serial_rx_refill_locked(s);
 }
@@ -470,7 +497,7 @@ static void serial_quiesce(struct device *dev)
 	}
 	if (s->tx_full) {
 		s->tx_full = false;
-		s->tx_pending = true;
+		serial_tx_raise_locked(s);
 		serial_irq_update_locked(s);
 	}
 	lock_drop(&s->lock);
@@ -533,7 +560,7 @@ static int serial_load(struct device *dev, struct state_reader *r)
 	s->dlm = regs[6];
 	s->msr_deltas = regs[7] & UART_MSR_DELTAS;
 	s->overrun = regs[8];
-	s->tx_pending = regs[9] && !s->tx_full;
+	s->tx_pending = s->tx_raised = regs[9] && !s->tx_full;
 	memcpy(s->rx, rx, sizeof(rx));
 	s->rx_head = 0;
 	s->rx_count = count;

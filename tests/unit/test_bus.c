@@ -13,8 +13,10 @@
 
 struct port {
 	struct bus_region region;
-	uint64_t value, last_offset;
-	unsigned int last_size;
+	uint64_t value;
+	/* Written by whoever calls, also by several at once. */
+	atomic_ullong last_offset;
+	atomic_uint last_size;
 	atomic_bool dead; /* freed in the eyes of the test */
 	atomic_uint nr_dead_calls;
 };
