@@ -144,7 +144,8 @@ int host_group_read(struct sys *sys, int id, struct host_group *out, struct diag
 	err = sys->ops->list(sys, SYS_TREE_SYS, path, group_add_member, &walk);
 	if (err)
 		goto err_fini;
-	qsort(out->member, out->nr_members, sizeof(*out->member), group_compare);
+	if (out->nr_members)
+		qsort(out->member, out->nr_members, sizeof(*out->member), group_compare);
 	snprintf(path, sizeof(path), PATH_GROUPS "/%d/name", id);
 	out->noiommu = !sys_read_text(sys, SYS_TREE_SYS, path, name, sizeof(name)) &&
 		       !strcmp(name, "vfio-noiommu");
