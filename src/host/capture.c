@@ -337,6 +337,11 @@ static int refuse_madvise(struct sys *sys, void *addr, size_t len, int advice)
 	return -ENOSYS;
 }
 
+static int refuse_place(struct sys *sys, const struct sys_cpu_set *cpus, int node, bool strict)
+{
+	return -ENOSYS;
+}
+
 static int refuse_write_file(struct sys *sys, enum sys_tree tree, const char *path,
 			     const void *data, size_t len)
 {
@@ -348,7 +353,7 @@ static int refuse_write_file(struct sys *sys, enum sys_tree tree, const char *pa
 	.write = refuse_write, .pread = refuse_pread, .pwrite = refuse_pwrite,                  \
 	.size = refuse_size, .truncate = refuse_truncate, .lock = refuse_lock,                  \
 	.mmap = refuse_mmap, .munmap = refuse_munmap, .madvise = refuse_madvise,                \
-	.write_file = refuse_write_file
+	.place = refuse_place, .write_file = refuse_write_file
 
 static const struct sys_ops capture_ops = {
 	CAPTURE_REFUSE_REST,  .read_file = capture_read_file, .read_link = capture_read_link,

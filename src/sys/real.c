@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/memfd.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -330,6 +333,32 @@ static int real_limit(struct sys *sys, enum sys_limit which, uint64_t *soft, uin
 	return 0;
 }
 
+static int real_place(struct sys *sys, const struct sys_cpu_set *cpus, int node, bool strict)
+{
+	unsigned long nodes[16] = { 0 };
+	cpu_set_t *set;
+	size_t size = CPU_ALLOC_SIZE(SYS_MAX_CPUS);
+	int err = 0;
+
+	if (node < 0 || (size_t)node >= 8 * sizeof(nodes))
+		return -EINVAL;
+	set = CPU_ALLOC(SYS_MAX_CPUS);
+	if (!set)
+		return -ENOMEM;
+	CPU_ZERO_S(size, set);
+	for (size_t i = 0; i < SYS_MAX_CPUS; i++)
+		if (cpus->bits[i / 64] >> (i % 64) & 1)
+			CPU_SET_S(i, size, set);
+	if (sched_setaffinity(0, size, set))
+		err = -errno;
+	CPU_FREE(set);
+	nodes[(size_t)node / (8 * sizeof(long))] = 1ul << ((size_t)node % (8 * sizeof(long)));
+	if (!err && syscall(SYS_set_mempolicy, strict ? MPOL_BIND : MPOL_PREFERRED, nodes,
+			    8 * sizeof(nodes)))
+		err = -errno;
+	return err;
+}
+
 static const struct sys_ops real_ops = {
 	.open = real_open,
 	.close = real_close,
@@ -349,6 +378,7 @@ static const struct sys_ops real_ops = {
 	.read_link = real_read_link,
 	.list = real_list,
 	.limit = real_limit,
+	.place = real_place,
 };
 
 struct sys sys_real(void)

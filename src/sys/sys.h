@@ -49,6 +49,13 @@ enum sys_limit { SYS_LIMIT_MEMLOCK, SYS_LIMIT_NOFILE };
 /* Called once per entry of a folder (not "." and ".."); non-zero stops the walk. */
 typedef int (*sys_list_fn)(void *opaque, const char *name);
 
+/* Most CPUs the kernel can be built for on x86. */
+#define SYS_MAX_CPUS 8192
+
+struct sys_cpu_set {
+	uint64_t bits[SYS_MAX_CPUS / 64];
+};
+
 struct sys_ops {
 	/* Returns a descriptor the caller owns, or -errno. */
 	int (*open)(struct sys *sys, enum sys_object kind, const char *name);
@@ -90,6 +97,11 @@ struct sys_ops {
 	int (*list)(struct sys *sys, enum sys_tree tree, const char *path, sys_list_fn fn,
 		    void *opaque);
 	int (*limit)(struct sys *sys, enum sys_limit which, uint64_t *soft, uint64_t *hard);
+	/*
+	 * Keeps the calling thread, and those it will create, on these CPUs, and takes their memory
+	 * from this NUMA node: only from it where strict, else from it first.
+	 */
+	int (*place)(struct sys *sys, const struct sys_cpu_set *cpus, int node, bool strict);
 };
 
 struct sys {
