@@ -124,15 +124,14 @@ static int bind_give_back(struct sys *sys, const struct assign_record *record, s
 }
 
 /* A driver's unbind waits for a VM that has the device open: so ask first whether one has. */
-static int bind_check_idle(struct sys *sys, const struct assign_record *record, struct diag *diag)
+int assign_check_idle(struct sys *sys, const char *name, struct diag *diag)
 {
 	char path[96], group[16], driver[32];
 	int fd;
 
-	if (bind_driver_of(sys, record->name, driver, sizeof(driver)) ||
-	    strcmp(driver, ASSIGN_DRIVER))
+	if (bind_driver_of(sys, name, driver, sizeof(driver)) || strcmp(driver, ASSIGN_DRIVER))
 		return 0;
-	snprintf(path, sizeof(path), PATH_DEVICES "/%s/iommu_group", record->name);
+	snprintf(path, sizeof(path), PATH_DEVICES "/%s/iommu_group", name);
 	if (sys_read_link_name(sys, SYS_TREE_SYS, path, group, sizeof(group)))
 		return 0;
 	fd = sys_open(sys, SYS_VFIO_GROUP, group);
@@ -140,14 +139,13 @@ static int bind_check_idle(struct sys *sys, const struct assign_record *record, 
 		sys_close(sys, &fd);
 		return 0;
 	}
-	diag_set(diag, -EBUSY, record->name, "a VM or another program has its group %s open",
-		 group);
+	diag_set(diag, -EBUSY, name, "a VM or another program has its group %s open", group);
 	diag_remedy(diag, "stop it first; fuser -v /dev/vfio/%s names it", group);
 	return -EBUSY;
 }
 
-static int bind_check_uses(struct sys *sys, const struct host_function *f, unsigned int accepted,
-			   struct diag *diag)
+int assign_check_uses(struct sys *sys, const struct host_function *f, unsigned int accepted,
+		      struct diag *diag)
 {
 	struct assign_use use[BIND_MAX_USES];
 	int nr;
@@ -191,7 +189,7 @@ static int bind_plan_add(struct bind_plan *plan, struct assign_journal *journal,
 			return 0;
 	if (f->unknown & HOST_UNKNOWN_DRIVER)
 		return diag_set(diag, -EIO, f->name, "its driver cannot be read");
-	err = bind_check_uses(journal->sys, f, bind->accepted, diag);
+	err = assign_check_uses(journal->sys, f, bind->accepted, diag);
 	if (err)
 		return err;
 	grown = reallocarray(plan->record, plan->nr + 1, sizeof(*plan->record));
@@ -412,7 +410,7 @@ int assign_release(struct assign_journal *journal, const struct pci_address *add
 				    name);
 			return -ENOENT;
 		}
-		err = bind_check_idle(journal->sys, record, diag);
+		err = assign_check_idle(journal->sys, record->name, diag);
 	}
 	if (!err)
 		err = assign_journal_mark(journal, address, nr, ASSIGN_BACK, diag);
@@ -439,7 +437,7 @@ int assign_recover(struct assign_journal *journal, size_t *nr, assign_moved_fn m
 
 		if (record.state == ASSIGN_HELD)
 			continue;
-		err = bind_check_idle(journal->sys, &record, diag);
+		err = assign_check_idle(journal->sys, record.name, diag);
 		if (!err)
 			err = bind_return(journal, record.address, moved, opaque, diag);
 		if (err)

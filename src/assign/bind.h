@@ -40,6 +40,16 @@ int assign_bind(struct assign_journal *journal, const struct assign_bind *bind,
 int assign_release(struct assign_journal *journal, const struct pci_address *address, size_t nr,
 		   assign_moved_fn moved, void *opaque, struct diag *diag);
 
+/*
+ * -EBUSY when the function is bound to vfio-pci and somebody has its group open: a driver's unbind
+ * would wait for them.
+ */
+int assign_check_idle(struct sys *sys, const char *name, struct diag *diag);
+
+/* -EBUSY when the host uses the function in a way that was not accepted; the use is named. */
+int assign_check_uses(struct sys *sys, const struct host_function *f, unsigned int accepted,
+		      struct diag *diag);
+
 /* Gives back all that an interrupted bind or release left half-way; *nr receives how many. */
 int assign_recover(struct assign_journal *journal, size_t *nr, assign_moved_fn moved, void *opaque,
 		   struct diag *diag);

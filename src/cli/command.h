@@ -39,8 +39,10 @@ extern const struct cli_command cli_bind;
 extern const struct cli_command cli_check;
 extern const struct cli_command cli_devices;
 extern const struct cli_command cli_host;
+extern const struct cli_command cli_pool;
 extern const struct cli_command cli_release;
 extern const struct cli_command cli_run;
 extern const struct cli_command cli_topology;
+extern const struct cli_command cli_vf;
 
 #endif

@@ -9,7 +9,8 @@
 
 /* In the order `airlock --help` shows them. */
 static const struct cli_command *const commands[] = {
-	&cli_run, &cli_devices, &cli_topology, &cli_check, &cli_host, &cli_bind, &cli_release,
+	&cli_run,  &cli_devices, &cli_topology, &cli_check, &cli_host,
+	&cli_bind, &cli_release, &cli_vf,	&cli_pool,
 };
 
 static const struct cli_command *command_find(const char *name)

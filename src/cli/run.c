@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "assign/place.h"
+#include "assign/pool.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "machine/devices.h"
@@ -37,6 +39,11 @@ struct run {
 	struct loop_source signals;
 	int signal_fd;
 	bool progress_done;
+	/* What came from pools; given back when the run has ended, and by the kernel if it dies. */
+	struct assign_lease leases[VM_DEVICES_MAX];
+	unsigned int nr_leases;
+	enum assign_place_mode numa;
+	int numa_node;
 };
 
 /* While a lot of memory is touched; on a terminal only. */
@@ -65,6 +72,8 @@ static const char run_usage[] =
 	"                    guest RAM, default 512M. hugepages=2M|1G takes it from hugetlbfs,\n"
 	"                    shared=on from a memory file, prefault=N touches it all by N threads\n"
 	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
+	"  --numa WHERE      threads and memory on the devices' NUMA node: auto (default), strict\n"
+	"                    (or refuse), a node's number, off\n"
 	"  --unpack WHO      who unpacks a compressed kernel: guest (default), host, or auto: the\n"
 	"                    host where it can\n"
 	"  --reboot WHAT     what a guest's reset does: again (default) or exit\n"
@@ -187,6 +196,11 @@ static int run_parse_option(struct run *run, int option, const char *value, stru
 			return diag_set(diag, -EINVAL, "--device", "given more than %d times",
 					VM_DEVICES_MAX);
 		return spec_parse(&config->devices[config->nr_devices++], value, diag);
+	case 'n':
+		if (assign_place_parse(value, &run->numa, &run->numa_node))
+			return diag_set(diag, -EINVAL, "--numa",
+					"'%s' is not auto, strict, off or a node's number", value);
+		return 0;
 	case 'u':
 		err = run_parse_word("--unpack", value, unpack, &word, diag);
 		config->unpack = (enum vm_unpack)word;
@@ -322,6 +336,79 @@ static int run_machine(struct run *run, struct sys *sys, struct phases *phases)
 	return status;
 }
 
+/* pool=NAME becomes host=ADDRESS: of a function leased now; with --plan, of the one it would be. */
+static int run_take_from_pools(struct run *run, struct sys *sys, struct diag *diag)
+{
+	for (unsigned int i = 0; i < run->config.nr_devices; i++) {
+		struct spec *spec = &run->config.devices[i];
+		struct assign_lease *lease = &run->leases[run->nr_leases];
+		struct spec_pair *pair = spec->pairs, *end = spec->pairs + spec->nr;
+		int err;
+
+		while (pair < end && strcmp(pair->key, "pool"))
+			pair++;
+		if (pair == end || strcmp(spec->class_name, "vfio"))
+			continue;
+		if (spec_text(spec, "host"))
+			return diag_set(diag, -EINVAL, spec->whole,
+					"pool= and host= exclude each other");
+		if (run->plan_only) {
+			*lease = (struct assign_lease){ .fd = -1 };
+			err = assign_pool_peek(sys, pair->value, &lease->address, diag);
+			pci_address_format(lease->address, lease->name);
+		} else {
+			err = assign_pool_lease(sys, pair->value, lease, diag);
+		}
+		if (err)
+			return err;
+		run->nr_leases++;
+		pair->key = "host";
+		pair->value = lease->name;
+	}
+	return 0;
+}
+
+static uint64_t run_hugepage(const struct ram_config *ram)
+{
+	return ram->backing == RAM_HUGETLB_2M	? MIB(2)
+	       : ram->backing == RAM_HUGETLB_1G ? GIB(1)
+						: 0;
+}
+
+/* This process goes where the devices are, before it makes a thread or touches guest RAM. */
+static int run_place(struct run *run, struct sys *sys, const struct plan *plan, struct diag *diag)
+{
+	struct assign_placement placement;
+	int node[VM_DEVICES_MAX], err;
+	struct assign_place place = {
+		.mode = run->numa,
+		.node = run->numa_node,
+		.ram = run->config.ram.size,
+		.hugepage = run_hugepage(&run->config.ram),
+		.cpus = run->config.cpus,
+		.device_node = node,
+		.nr_devices = plan->nr_vfio,
+	};
+
+	for (unsigned int i = 0; i < plan->nr_vfio; i++)
+		node[i] = plan->vfio[i]->function.numa_node;
+	err = assign_place_plan(sys, &place, &placement, diag);
+	if (err)
+		return err;
+	if (run->plan_only) {
+		if (placement.note[0])
+			printf("placement    %s\n", placement.note);
+		if (placement.warning[0])
+			printf("             %s\n", placement.warning);
+		return 0;
+	}
+	if (placement.node >= 0)
+		log_info("placement", "%s", placement.note);
+	if (placement.warning[0])
+		log_warning("placement", "%s", placement.warning);
+	return assign_place_apply(sys, &placement, diag);
+}
+
 static int run_start(struct run *run, struct phases *phases)
 {
 	struct sys sys = sys_real();
@@ -331,9 +418,19 @@ static int run_start(struct run *run, struct phases *phases)
 
 	if (!plan)
 		return CLI_REFUSED;
+	err = run_take_from_pools(run, &sys, &diag);
+	if (err) {
+		free(plan);
+		return cli_refuse(&diag);
+	}
 	err = plan_make(plan, &sys, &run->config, &diag);
 	if (run->plan_only)
 		plan_print(plan, stdout, &diag);
+	if (!err) {
+		err = run_place(run, &sys, plan, &diag);
+		if (err && run->plan_only)
+			diag_print(&diag);
+	}
 	plan_fini(plan);
 	free(plan);
 	if (run->plan_only)
@@ -355,6 +452,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "memory", required_argument, NULL, 'm' },
 		{ "device", required_argument, NULL, 'd' },
+		{ "numa", required_argument, NULL, 'n' },
 		{ "unpack", required_argument, NULL, 'u' },
 		{ "reboot", required_argument, NULL, 'r' },
 		{ "plan", no_argument, NULL, 'p' },
@@ -363,6 +461,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	struct sys sys = sys_real();
 	struct diag diag = DIAG_INIT;
 	struct phases phases;
 	struct run *run;
@@ -407,6 +506,8 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 	else
 		status = run_start(run, &phases);
 out:
+	while (run->nr_leases)
+		assign_lease_end(&sys, &run->leases[--run->nr_leases]);
 	free(run);
 	return status;
 }

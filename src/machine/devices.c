@@ -177,6 +177,7 @@ static const struct device_class classes[] = {
 		.name = "vfio",
 		.summary = "a PCI function of the host, through VFIO",
 		.keys = "host=ADDRESS        the function, as airlock devices names it\n"
+			"pool=NAME           instead of host=: one leased from a pool (airlock pool)\n"
 			"bus=ID              pcie.0 or a root-port's id; default: a port of its own\n"
 			"rom=on|off|FILE     expansion ROM: the device's, none, or an image\n"
 			"vf-token=UUID       agreed with the PF's driver where that is vfio-pci too\n"

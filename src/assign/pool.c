@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "assign/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+
+#define POOL_PATH	"/run/airlock-pool."
+#define LEASE_PATH	"/run/airlock-lease."
+#define POOL_HEAD	"airlock-pool 1"
+#define POOL_TEXT_MAX	KIB(16)
+#define POOL_PATIENCE	500 /* tries of 10 ms each for the pool's own short lock */
+#define POOL_MAX_LISTED 512
+
+bool assign_pool_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len < ASSIGN_POOL_NAME &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
+		       len;
+}
+
+static int pool_missing(const char *name, int err, struct diag *diag)
+{
+	if (err != -ENOENT)
+		return diag_set(diag, err, name, "the pool cannot be read: %s", strerror(-err));
+	diag_set(diag, err, name, "there is no such pool");
+	diag_remedy(diag, "airlock pool list names them; airlock pool create makes one");
+	return err;
+}
+
+/*
+ * The pool's file, locked: for as long as it takes to look who has what, never for a scrub. So to
+ * wait for it is to wait for another process's few system calls.
+ */
+static int pool_open(struct sys *sys, const char *name, bool make, struct diag *diag)
+{
+	char path[80];
+	int fd, err = -EAGAIN;
+
+	if (!assign_pool_name_ok(name)) {
+		diag_set(diag, -EINVAL, name, "not a pool's name");
+		diag_remedy(diag, "1 to %d letters, digits, - and _", ASSIGN_POOL_NAME - 1);
+		return -EINVAL;
+	}
+	snprintf(path, sizeof(path), POOL_PATH "%s", name);
+	/* Opening for writing makes the file: first see whether it is there. */
+	fd = make ? -1 : sys_open(sys, SYS_FILE_READ, path);
+	if (!make && fd < 0)
+		return pool_missing(name, fd, diag);
+	sys_close(sys, &fd);
+	fd = sys_open(sys, SYS_FILE_WRITE, path);
+	if (fd < 0) {
+		diag_set(diag, fd, path, "cannot open the pool: %s", strerror(-fd));
+		if (fd == -EACCES || fd == -EPERM)
+			diag_remedy(diag, "pools need root");
+		return fd;
+	}
+	for (int i = 0; i < POOL_PATIENCE && err == -EAGAIN; i++) {
+		err = sys->ops->lock(sys, fd);
+		if (err == -EAGAIN)
+			usleep(10000);
+	}
+	if (!err)
+		return fd;
+	sys_close(sys, &fd);
+	return diag_set(diag, err, path, "cannot lock the pool: %s",
+			err == -EAGAIN ? "another process has held it for five seconds"
+				       : strerror(-err));
+}
+
+static int pool_parse(struct assign_pool *pool, char *text)
+{
+	char *save, *line = strtok_r(text, "\n", &save), word[8], value[32];
+
+	if (!line || strcmp(line, POOL_HEAD))
+		return -EINVAL;
+	while ((line = strtok_r(NULL, "\n", &save))) {
+		if (!strcmp(line, "wipe")) {
+			pool->wipe = true;
+			continue;
+		}
+		if (sscanf(line, "%7s %31s", word, value) != 2)
+			return -EINVAL;
+		if (!strcmp(word, "pf") && !pci_address_parse_full(value, &pool->pf))
+			continue;
+		if (strcmp(word, "vf") || pool->nr_vfs == ASSIGN_POOL_MAX ||
+		    pci_address_parse_full(value, &pool->vf[pool->nr_vfs++]))
+			return -EINVAL;
+	}
+	return pool->nr_vfs ? 0 : -EINVAL;
+}
+
+/* -ENOENT for an empty file: that is how a pool is forgotten. */
+static int pool_load(struct sys *sys, int fd, const char *name, struct assign_pool *pool,
+		     struct diag *diag)
+{
+	uint64_t size;
+	char *text;
+	int err = sys->ops->size(sys, fd, &size);
+
+	memset(pool, 0, sizeof(*pool));
+	snprintf(pool->name, sizeof(pool->name), "%s", name);
+	if (!err && !size)
+		return pool_missing(name, -ENOENT, diag);
+	text = err || size > POOL_TEXT_MAX ? NULL : malloc(size + 1);
+	if (!text)
+		return diag_set(diag, err ? err : -EFBIG, name, "the pool cannot be read");
+	err = sys_pread_full(sys, fd, text, size, 0);
+	text[size] = '\0';
+	if (!err)
+		err = pool_parse(pool, text);
+	free(text);
+	return err ? diag_set(diag, err, name,
+			      "the pool's file is not one this program wrote: " POOL_PATH "%s",
+			      name)
+		   : 0;
+}
+
+int assign_pool_read(struct sys *sys, const char *name, struct assign_pool *pool, struct diag *diag)
+{
+	int fd = pool_open(sys, name, false, diag), err;
+
+	if (fd < 0)
+		return fd;
+	err = pool_load(sys, fd, name, pool, diag);
+	sys_close(sys, &fd);
+	return err;
+}
+
+static int pool_check_vfs(const struct host_function *pf, const struct assign_vf *vf, int nr,
+			  bool wipe, struct diag *diag)
+{
+	if (!nr) {
+		diag_set(diag, -ENOENT, pf->name, "it has no virtual functions");
+		diag_remedy(diag, "airlock vf create %s N [--own-namespaces]", pf->name);
+		return -ENOENT;
+	}
+	for (int i = 0; i < nr; i++) {
+		if (!vf[i].has_controller)
+			return diag_set(
+				diag, -EINVAL, vf[i].name,
+				"the drive knows no controller for it, so it cannot be scrubbed");
+		if (!host_driver_is_vfio(vf[i].driver)) {
+			diag_set(diag, -EINVAL, vf[i].name, "it is not bound to vfio-pci");
+			diag_remedy(diag, "airlock bind %s", vf[i].name);
+			return -EINVAL;
+		}
+		if (wipe && !(vf[i].namespaces_known && vf[i].alone)) {
+			diag_set(diag, -EPERM, vf[i].name,
+				 "it shares its namespaces: erasing them would hit the others");
+			diag_remedy(diag, "airlock vf create --own-namespaces, or a pool without "
+					  "--wipe");
+			return -EPERM;
+		}
+	}
+	return 0;
+}
+
+static int pool_write(struct sys *sys, int fd, const struct host_function *pf, bool wipe,
+		      const struct assign_vf *vf, int nr)
+{
+	char text[64 + ASSIGN_POOL_MAX * (PCI_ADDRESS_TEXT + 4)];
+	size_t used = (size_t)snprintf(text, sizeof(text), POOL_HEAD "\npf %s\n%s", pf->name,
+				       wipe ? "wipe\n" : "");
+	int err;
+
+	for (int i = 0; i < nr; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "vf %s\n", vf[i].name);
+	err = sys_pwrite_full(sys, fd, text, used, 0);
+	if (err)
+		sys->ops->truncate(sys, fd, 0);
+	return err;
+}
+
+int assign_pool_create(struct assign_journal *journal, const char *name,
+		       const struct host_function *pf, bool wipe, struct diag *diag)
+{
+	struct sys *sys = journal->sys;
+	struct assign_vf *vf;
+	uint64_t size;
+	int nr, err, fd = -1;
+
+	if (!assign_vf_is_nvme(pf))
+		return diag_set(
+			diag, -EINVAL, pf->name,
+			"only virtual functions of NVMe drives can be pooled: for others it is "
+			"not known how to scrub them");
+	vf = calloc(ASSIGN_POOL_MAX, sizeof(*vf));
+	if (!vf)
+		return diag_set(diag, -ENOMEM, name, "out of memory");
+	nr = assign_vf_list(sys, pf, vf, ASSIGN_POOL_MAX, diag);
+	err = nr < 0 ? nr : pool_check_vfs(pf, vf, nr, wipe, diag);
+	if (err)
+		goto out;
+	fd = pool_open(sys, name, true, diag);
+	err = fd < 0 ? fd : sys->ops->size(sys, fd, &size);
+	if (!err && size) {
+		diag_set(diag, -EEXIST, name, "there is a pool of this name");
+		diag_remedy(diag, "airlock pool destroy %s", name);
+		err = -EEXIST;
+	}
+	if (!err)
+		err = pool_write(sys, fd, pf, wipe, vf, nr);
+out:
+	sys_close(sys, &fd);
+	free(vf);
+	return err ? diag_set(diag, err, name, "the pool cannot be made: %s", strerror(-err)) : 0;
+}
+
+static int lease_open(struct sys *sys, struct pci_address address)
+{
+	char path[64], name[PCI_ADDRESS_TEXT];
+
+	snprintf(path, sizeof(path), LEASE_PATH "%s", pci_address_format(address, name));
+	return sys_open(sys, SYS_FILE_WRITE, path);
+}
+
+/* The caller holds the pool's lock where a lease is being looked for: two must not meet here. */
+bool assign_pool_is_leased(struct sys *sys, struct pci_address address, unsigned int *pid)
+{
+	int fd = lease_open(sys, address);
+	char text[16] = "";
+	bool leased;
+
+	*pid = 0;
+	if (fd < 0)
+		return false;
+	leased = sys->ops->lock(sys, fd) == -EAGAIN;
+	if (leased && sys->ops->pread(sys, fd, text, sizeof(text) - 1, 0) > 0)
+		*pid = (unsigned int)strtoul(text, NULL, 10);
+	sys_close(sys, &fd);
+	return leased;
+}
+
+int assign_pool_destroy(struct sys *sys, const char *name, struct diag *diag)
+{
+	char leased[PCI_ADDRESS_TEXT];
+	struct assign_pool pool;
+	unsigned int pid;
+	int fd = pool_open(sys, name, false, diag), err;
+
+	if (fd < 0)
+		return fd;
+	err = pool_load(sys, fd, name, &pool, diag);
+	for (size_t i = 0; !err && i < pool.nr_vfs; i++) {
+		if (!assign_pool_is_leased(sys, pool.vf[i], &pid))
+			continue;
+		diag_set(diag, -EBUSY, name, "%s is leased to process %u",
+			 pci_address_format(pool.vf[i], leased), pid);
+		diag_remedy(diag, "end that process first");
+		err = -EBUSY;
+	}
+	if (!err) {
+		err = sys->ops->truncate(sys, fd, 0);
+		if (err)
+			diag_set(diag, err, name, "the pool cannot be forgotten: %s",
+				 strerror(-err));
+	}
+	sys_close(sys, &fd);
+	return err;
+}
+
+static const struct assign_vf *pool_find_vf(const struct assign_vf *list, int nr,
+					    struct pci_address address)
+{
+	for (int i = 0; i < nr; i++)
+		if (pci_address_equal(list[i].address, address))
+			return &list[i];
+	return NULL;
+}
+
+static int pool_reset(struct sys *sys, const char *name, struct diag *diag)
+{
+	char path[96];
+	int err;
+
+	snprintf(path, sizeof(path), "bus/pci/devices/%s/reset", name);
+	err = sys->ops->write_file(sys, SYS_TREE_SYS, path, "1\n", 2);
+	return err ? diag_set(diag, err, name, "it cannot be reset: %s",
+			      err == -ENOENT ? "there is no way to" : strerror(-err))
+		   : 0;
+}
+
+/* Nothing of the last holder's is left, or this fails. */
+static int pool_scrub(struct sys *sys, const struct assign_pool *pool, struct assign_nvme *nvme,
+		      const struct assign_vf *vf, struct diag *diag)
+{
+	uint16_t queues = vf->controller.queues, interrupts = vf->controller.interrupts;
+	int err;
+
+	if (!host_driver_is_vfio(vf->driver))
+		return diag_set(diag, -EBUSY, vf->name, "it is no longer bound to vfio-pci");
+	/* A holder that died may have left a child that still has the device. */
+	err = assign_check_idle(sys, vf->name, diag);
+	if (err)
+		return err;
+	if (!vf->has_controller || queues < 2 || !interrupts)
+		return diag_set(diag, -ENXIO, vf->name, "its controller has no queues any more");
+	if (pool->wipe && !vf->namespaces_known)
+		return diag_set(diag, -EIO, vf->name,
+				"the drive does not say which namespaces to erase");
+	if (pool->wipe && (!vf->alone || vf->nr_namespaces > ASSIGN_VF_MAX_NAMESPACES))
+		return diag_set(diag, -EPERM, vf->name,
+				"others see its namespaces by now: they are not erased");
+	err = assign_nvme_offline(nvme, vf->controller.id, diag);
+	if (!err)
+		err = pool_reset(sys, vf->name, diag);
+	for (size_t i = 0; !err && pool->wipe && i < vf->nr_namespaces; i++)
+		err = assign_nvme_erase(nvme, vf->nsid[i], diag);
+	if (!err)
+		err = assign_nvme_online(nvme, vf->controller.id, queues, interrupts, diag);
+	return err;
+}
+
+/* The n-th VF of the pool, if it is free: locked, not yet scrubbed. */
+static int pool_take(struct sys *sys, struct pci_address address, struct assign_lease *lease,
+		     struct diag *diag)
+{
+	char text[16];
+	int fd = lease_open(sys, address), err;
+
+	pci_address_format(address, lease->name);
+	if (fd < 0)
+		return diag_set(diag, fd, lease->name, "cannot open its lease: %s", strerror(-fd));
+	err = sys->ops->lock(sys, fd);
+	if (err) {
+		sys_close(sys, &fd);
+		return err;
+	}
+	/* For people only: the lock is the lease. */
+	snprintf(text, sizeof(text), "%-10u\n", (unsigned int)getpid());
+	sys_pwrite_full(sys, fd, text, strlen(text), 0);
+	*lease = (struct assign_lease){ .fd = fd, .address = address };
+	pci_address_format(address, lease->name);
+	return 0;
+}
+
+/* The first free one from *next on; *next moves past it. -EAGAIN when there is none. */
+static int pool_take_next(struct sys *sys, const char *name, size_t *next, struct assign_pool *pool,
+			  struct assign_lease *lease, struct diag *diag)
+{
+	int fd = pool_open(sys, name, false, diag), err;
+
+	if (fd < 0)
+		return fd;
+	err = pool_load(sys, fd, name, pool, diag);
+	if (!err)
+		err = -EAGAIN;
+	while (err == -EAGAIN && *next < pool->nr_vfs)
+		err = pool_take(sys, pool->vf[(*next)++], lease, diag);
+	sys_close(sys, &fd);
+	return err;
+}
+
+static int pool_scrub_lease(struct sys *sys, const struct assign_pool *pool,
+			    const struct assign_lease *lease, struct diag *diag)
+{
+	struct assign_vf *list = calloc(POOL_MAX_LISTED, sizeof(*list));
+	const struct assign_vf *vf;
+	struct assign_nvme nvme;
+	struct host_function pf;
+	int nr, err;
+
+	if (!list)
+		return diag_set(diag, -ENOMEM, pool->name, "out of memory");
+	err = host_function_read(sys, pool->pf, &pf, diag);
+	nr = err ? err : assign_vf_list(sys, &pf, list, POOL_MAX_LISTED, diag);
+	err = nr < 0 ? nr : assign_nvme_open(sys, &pf, &nvme, diag);
+	if (err)
+		goto out;
+	vf = pool_find_vf(list, nr, lease->address);
+	err = vf ? pool_scrub(sys, pool, &nvme, vf, diag)
+		 : diag_set(diag, -ENODEV, lease->name, "it is no virtual function of %s any more",
+			    pf.name);
+	assign_nvme_close(&nvme);
+out:
+	free(list);
+	return err;
+}
+
+static int pool_exhausted(const struct assign_pool *pool, struct diag *diag)
+{
+	diag_set(diag, -EAGAIN, pool->name, "all %zu virtual functions of the pool are leased",
+		 pool->nr_vfs);
+	diag_remedy(diag, "airlock pool list says to whom; wait, or make a larger pool");
+	return -EAGAIN;
+}
+
+int assign_pool_peek(struct sys *sys, const char *name, struct pci_address *address,
+		     struct diag *diag)
+{
+	struct assign_pool pool;
+	unsigned int pid;
+	int fd = pool_open(sys, name, false, diag), err;
+
+	if (fd < 0)
+		return fd;
+	err = pool_load(sys, fd, name, &pool, diag);
+	if (!err)
+		err = -EAGAIN;
+	for (size_t i = 0; err == -EAGAIN && i < pool.nr_vfs; i++) {
+		if (assign_pool_is_leased(sys, pool.vf[i], &pid))
+			continue;
+		*address = pool.vf[i];
+		err = 0;
+	}
+	sys_close(sys, &fd);
+	return err == -EAGAIN ? pool_exhausted(&pool, diag) : err;
+}
+
+int assign_pool_lease(struct sys *sys, const char *name, struct assign_lease *lease,
+		      struct diag *diag)
+{
+	struct assign_pool *pool = calloc(1, sizeof(*pool));
+	size_t next = 0;
+	int err = pool ? 0 : diag_set(diag, -ENOMEM, name, "out of memory");
+
+	*lease = (struct assign_lease){ .fd = -1 };
+	/* The lock on the VF is kept through the scrub, the pool's is not: others lease meanwhile. */
+	while (!err) {
+		err = pool_take_next(sys, name, &next, pool, lease, diag);
+		if (err)
+			break;
+		if (!pool_scrub_lease(sys, pool, lease, diag)) {
+			diag_clear(diag);
+			break;
+		}
+		assign_lease_end(sys, lease);
+	}
+	if (err == -EAGAIN && diag && diag->err && diag->err != -EAGAIN) {
+		/* Free ones there were, but none that could be scrubbed: the first reason stands. */
+		err = diag->err;
+	} else if (err == -EAGAIN) {
+		pool_exhausted(pool, diag);
+	}
+	free(pool);
+	return err;
+}
+
+void assign_lease_end(struct sys *sys, struct assign_lease *lease)
+{
+	if (lease->fd >= 0)
+		sys_close(sys, &lease->fd);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* airlock pool: virtual functions made beforehand, leased to VMs. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "assign/pool.h"
+#include "cli/survey.h"
+
+#define POOL_FOLDER "/run"
+#define POOL_PREFIX "airlock-pool."
+
+static int pool_create(const char *name, const char *text, bool wipe, struct diag *diag)
+{
+	struct assign_journal journal;
+	struct sys sys = sys_real();
+	struct pci_address address;
+	struct host_function pf;
+	int err = assign_journal_open(&sys, &journal, diag);
+
+	if (err)
+		return err;
+	err = host_address_resolve(&sys, text, &address, diag);
+	if (!err)
+		err = host_function_read(&sys, address, &pf, diag);
+	if (!err)
+		err = assign_pool_create(&journal, name, &pf, wipe, diag);
+	assign_journal_close(&journal);
+	return err;
+}
+
+static int pool_list_one(struct sys *sys, const char *name, struct diag *diag)
+{
+	struct assign_pool pool;
+	char address[PCI_ADDRESS_TEXT];
+	size_t nr_leased = 0;
+	unsigned int pid;
+	int err = assign_pool_read(sys, name, &pool, diag);
+
+	if (err)
+		return err;
+	printf("%s: virtual functions of %s%s\n", name, pci_address_format(pool.pf, address),
+	       pool.wipe ? ", namespaces erased between leases" : "");
+	for (size_t i = 0; i < pool.nr_vfs; i++) {
+		bool leased = assign_pool_is_leased(sys, pool.vf[i], &pid);
+
+		nr_leased += leased;
+		printf("  %-12s %s", pci_address_format(pool.vf[i], address),
+		       leased ? "leased to process " : "free");
+		if (leased)
+			printf("%u", pid);
+		putchar('\n');
+	}
+	printf("  %zu of %zu leased\n", nr_leased, pool.nr_vfs);
+	return 0;
+}
+
+static int pool_list(struct diag *diag)
+{
+	struct sys sys = sys_real();
+	struct dirent *entry;
+	bool any = false;
+	DIR *folder = opendir(POOL_FOLDER);
+
+	while (folder && (entry = readdir(folder))) {
+		struct diag gone = DIAG_INIT;
+		const char *name = entry->d_name + strlen(POOL_PREFIX);
+
+		if (strncmp(entry->d_name, POOL_PREFIX, strlen(POOL_PREFIX)))
+			continue;
+		/* A pool that was forgotten has left an empty file. */
+		if (!pool_list_one(&sys, name, &gone))
+			any = true;
+		else if (gone.err != -ENOENT)
+			diag_print(&gone);
+	}
+	if (folder)
+		closedir(folder);
+	if (!any)
+		puts("there is no pool");
+	return 0;
+}
+
+/* The lease lives as long as this process: so it waits for the command. */
+static int pool_run_leased(const char *name, char **command, struct diag *diag)
+{
+	extern char **environ;
+	struct sys sys = sys_real();
+	struct assign_lease lease;
+	int status, err = assign_pool_lease(&sys, name, &lease, diag);
+	pid_t pid;
+
+	if (err) {
+		cli_refuse(diag);
+		return CLI_REFUSED;
+	}
+	setenv("AIRLOCK_DEVICE", lease.name, 1);
+	err = posix_spawnp(&pid, command[0], NULL, NULL, command, environ);
+	if (err) {
+		diag_set(diag, -err, command[0], "cannot be started: %s", strerror(err));
+		assign_lease_end(&sys, &lease);
+		return cli_refuse(diag);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	assign_lease_end(&sys, &lease);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int pool_run(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option words[] = {
+		{ "wipe", no_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct diag diag = DIAG_INIT;
+	struct sys sys = sys_real();
+	bool wipe = false;
+	int word, nr, err;
+
+	opterr = 0;
+	/* What follows the first word of `lease` is another program's. */
+	if (argc > 1 && !strcmp(argv[1], "lease")) {
+		char **command = argv + 3;
+
+		if (argc > 3 && !strcmp(argv[3], "--"))
+			command++;
+		if (argc < 4 || !*command)
+			return cli_usage_error(self, "say: lease NAME [--] COMMAND...");
+		return pool_run_leased(argv[2], command, &diag);
+	}
+	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
+		if (word == 'w')
+			wipe = true;
+		else if (word == 'h')
+			return cli_help(self);
+		else
+			return cli_usage_error(self, "%s: no such option", argv[optind - 1]);
+	}
+	argv += optind;
+	nr = argc - optind;
+	if (nr == 3 && !strcmp(argv[0], "create"))
+		err = pool_create(argv[1], argv[2], wipe, &diag);
+	else if (nr == 2 && !strcmp(argv[0], "destroy"))
+		err = assign_pool_destroy(&sys, argv[1], &diag);
+	else if (nr == 1 && !strcmp(argv[0], "list"))
+		err = pool_list(&diag);
+	else
+		return cli_usage_error(self, "say: create NAME PF, list, lease NAME COMMAND..., or "
+					     "destroy NAME");
+	return err ? cli_refuse(&diag) : CLI_OK;
+}
+
+const struct cli_command cli_pool = {
+	.name = "pool",
+	.summary = "lease virtual functions that were made beforehand",
+	.run = pool_run,
+	.usage =
+		"usage: airlock pool create NAME PF [--wipe]\n"
+		"       airlock pool list\n"
+		"       airlock pool lease NAME [--] COMMAND...\n"
+		"       airlock pool destroy NAME\n\n"
+		"A pool is all virtual functions of an NVMe drive (airlock vf create), bound to\n"
+		"vfio-pci (airlock bind). airlock run --device vfio,pool=NAME leases one for as long as\n"
+		"the VM runs; lease does so for any COMMAND, which finds the address in AIRLOCK_DEVICE.\n"
+		"A lease ends with its holder, however that dies.\n\n"
+		"Before each lease the function is scrubbed: its controller is taken offline, reset and\n"
+		"brought online again. One that cannot be scrubbed is not leased. Data stay in its\n"
+		"namespaces, unless --wipe erases them; that needs virtual functions with namespaces of\n"
+		"their own (airlock vf create --own-namespaces).\n\n"
+		"examples:\n"
+		"  airlock vf create 01:00.0 4 --own-namespaces\n"
+		"  airlock bind 01:00.1 01:00.2 01:00.3 01:00.4\n"
+		"  airlock pool create fast 01:00.0 --wipe\n"
+		"  airlock run --kernel vmlinuz --device vfio,pool=fast\n",
+};
