@@ -29,6 +29,9 @@ static void pci_report_reset(struct vfio_pci *pci, int err)
 	if (err == -EBUSY)
 		log_warning(pci->device.name, "not reset: the only way would reset another device "
 					      "in use with it");
+	else if (err == -EAGAIN)
+		log_warning(pci->device.name, "not reset: the host holds it, as it does while it "
+					      "takes a device back");
 	else if (err)
 		log_error(pci->device.name, "reset failed: %s", strerror(-err));
 }
@@ -112,6 +115,12 @@ void vfio_pci_release(struct vfio_pci *pci)
 	vfio_bars_fini(pci);
 	vfio_reset_fini(pci);
 	pci_unlist(pci);
+	/*
+	 * Unmapped before it is closed: once the last device of a group is, a host that waits to
+	 * take it back detaches the group, and the mappings are gone without us.
+	 */
+	if (!pci->context->devices)
+		vfio_grant_unlisten(pci->context);
 	vfio_device_close(&pci->device);
 	vfio_group_put(pci->context, pci->group);
 	pci->group = NULL;

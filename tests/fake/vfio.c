@@ -26,9 +26,24 @@ static struct fake_vfio *fake_of(struct sys *sys)
 	return sys->ctx;
 }
 
+static void fake_lock(struct fake_vfio *vfio)
+{
+	BUG_ON(pthread_mutex_lock(&vfio->mutex));
+}
+
+static void fake_unlock(struct fake_vfio *vfio)
+{
+	BUG_ON(pthread_mutex_unlock(&vfio->mutex));
+}
+
 static int fake_call(struct fake_vfio *vfio)
 {
-	return ++vfio->nr_calls == vfio->fail_at ? vfio->fail_err : 0;
+	int err;
+
+	fake_lock(vfio);
+	err = ++vfio->nr_calls == vfio->fail_at ? vfio->fail_err : 0;
+	fake_unlock(vfio);
+	return err;
 }
 
 static struct fake_vfio_device *fake_device(struct fake_vfio *vfio, int fd)
@@ -140,6 +155,7 @@ static void fake_close(struct sys *sys, int fd)
 	} else if (device) {
 		BUG_ON(!device->fd);
 		device->fd = 0;
+		device->mappings_at_close = vfio->nr_mappings;
 		device->kind = VFIO_PCI_NUM_IRQS;
 		device->error = device->request = -1;
 	} else if (group) {
@@ -430,6 +446,11 @@ static int irq_set_vectors(struct fake_vfio_device *device, const struct vfio_ir
 	return irq_set_block(device, set->start, set->count, fds);
 }
 
+static bool intx_disabled(const struct fake_vfio_device *device)
+{
+	return le_load(device->config + PCI_COMMAND, 2) & PCI_COMMAND_INTX_OFF;
+}
+
 static int irq_set_intx(struct fake_vfio *vfio, struct fake_vfio_device *device,
 			const struct vfio_irq_set *set, const int32_t *fds)
 {
@@ -437,7 +458,8 @@ static int irq_set_intx(struct fake_vfio *vfio, struct fake_vfio_device *device,
 		if (device->kind != VFIO_PCI_INTX_IRQ_INDEX)
 			return -EINVAL;
 		device->nr_unmasks++;
-		device->intx_masked = false;
+		/* Not while the guest has it disabled: clearing that bit unmasks. */
+		device->intx_masked = intx_disabled(device);
 		fake_vfio_intx(vfio, device, device->intx_line);
 		return 0;
 	}
@@ -449,7 +471,7 @@ static int irq_set_intx(struct fake_vfio *vfio, struct fake_vfio_device *device,
 	if (device->kind != VFIO_PCI_NUM_IRQS || set->count != 1)
 		return -EINVAL;
 	device->kind = VFIO_PCI_INTX_IRQ_INDEX;
-	device->intx_masked = false;
+	device->intx_masked = intx_disabled(device);
 	device->trigger[0] = fds[0];
 	fake_vfio_intx(vfio, device, device->intx_line);
 	return 0;
@@ -592,17 +614,21 @@ static bool fake_may_fail(unsigned long request, void *arg)
 static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 {
 	struct fake_vfio *vfio = fake_of(sys);
-	int err = fake_may_fail(request, arg) ? fake_call(vfio) : 0;
+	int r = fake_may_fail(request, arg) ? fake_call(vfio) : 0;
 
-	if (err)
-		return err;
+	if (r)
+		return r;
+	fake_lock(vfio);
 	if (fd == FD_CONTAINER)
-		return fake_container_ioctl(vfio, request, arg);
-	if (fake_group(vfio, fd))
-		return fake_group_ioctl(vfio, fake_group(vfio, fd), request, arg);
-	if (fake_device(vfio, fd))
-		return fake_device_ioctl(vfio, fake_device(vfio, fd), request, arg);
-	return sys_ioctl(&vfio->real, fd, request, arg);
+		r = fake_container_ioctl(vfio, request, arg);
+	else if (fake_group(vfio, fd))
+		r = fake_group_ioctl(vfio, fake_group(vfio, fd), request, arg);
+	else if (fake_device(vfio, fd))
+		r = fake_device_ioctl(vfio, fake_device(vfio, fd), request, arg);
+	else
+		r = sys_ioctl(&vfio->real, fd, request, arg);
+	fake_unlock(vfio);
+	return r;
 }
 
 static ssize_t fake_read(struct sys *sys, int fd, void *buf, size_t len)
@@ -649,7 +675,9 @@ static ssize_t fake_pread(struct sys *sys, int fd, void *buf, size_t len, uint64
 	if (err)
 		return err;
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		fake_lock(vfio);
 		memcpy(buf, device->config + at, len);
+		fake_unlock(vfio);
 		return (ssize_t)len;
 	}
 	return pread(device->memory, buf, len, (off_t)(fake_vfio_region_start(device, index) + at));
@@ -660,6 +688,7 @@ static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len,
 	struct fake_vfio *vfio = fake_of(sys);
 	struct fake_vfio_device *device = fake_device(vfio, fd);
 	unsigned int index;
+	bool was_disabled;
 	uint64_t at;
 	int err = fake_call(vfio);
 
@@ -672,13 +701,22 @@ static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len,
 	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
 		return pwrite(device->memory, buf, len,
 			      (off_t)(fake_vfio_region_start(device, index) + at));
+	fake_lock(vfio);
+	was_disabled = intx_disabled(device);
 	memcpy(device->config + at, buf, len);
+	if (intx_disabled(device)) {
+		device->intx_masked = true;
+	} else if (was_disabled) {
+		device->intx_masked = false;
+		fake_vfio_intx(vfio, device, device->intx_line);
+	}
 	device->nr_config_writes++;
 	device->last_write.at = (unsigned int)at;
 	device->last_write.size = (unsigned int)len;
 	device->last_write.value = len <= 4 ? (uint32_t)le_load(buf, (unsigned int)len) : 0;
 	if ((device->config[PCI_COMMAND] & PCI_COMMAND_MASTER) && !vfio->nr_mappings)
 		device->mastered_while_unmapped = true;
+	fake_unlock(vfio);
 	return (ssize_t)len;
 }
 
@@ -791,7 +829,13 @@ static const struct sys_ops fake_ops = {
 
 void fake_vfio_init(struct fake_vfio *vfio)
 {
+	pthread_mutexattr_t recursive;
+
 	memset(vfio, 0, sizeof(*vfio));
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&vfio->mutex, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	vfio->sys.ops = &fake_ops;
 	vfio->sys.ctx = vfio;
 	vfio->real = sys_real();
@@ -810,6 +854,7 @@ void fake_vfio_fini(struct fake_vfio *vfio)
 		if (vfio->device[i].memory > 0)
 			close(vfio->device[i].memory);
 	host_capture_destroy(vfio->capture);
+	pthread_mutex_destroy(&vfio->mutex);
 }
 
 void fake_vfio_signal(struct fake_vfio *vfio, int eventfd)
@@ -839,13 +884,18 @@ bool fake_vfio_fire(struct fake_vfio *vfio, struct fake_vfio_device *device, uns
 
 bool fake_vfio_intx(struct fake_vfio *vfio, struct fake_vfio_device *device, bool line)
 {
+	bool fires;
+
+	fake_lock(vfio);
 	device->intx_line = line;
-	if (!line || device->kind != VFIO_PCI_INTX_IRQ_INDEX || device->intx_masked)
-		return false;
-	/* The kernel masks before it signals. */
-	device->intx_masked = true;
-	fake_vfio_signal(vfio, device->trigger[0]);
-	return true;
+	fires = line && device->kind == VFIO_PCI_INTX_IRQ_INDEX && !device->intx_masked;
+	if (fires) {
+		/* The kernel masks before it signals. */
+		device->intx_masked = true;
+		fake_vfio_signal(vfio, device->trigger[0]);
+	}
+	fake_unlock(vfio);
+	return fires;
 }
 
 uint32_t fake_vfio_config(const struct fake_vfio_device *device, unsigned int at, unsigned int size)

@@ -10,6 +10,7 @@
 #define AIRLOCK_TESTS_FAKE_VFIO_H
 
 #include <linux/vfio.h>
+#include <pthread.h>
 
 #include "base/bits.h"
 #include "base/range.h"
@@ -64,6 +65,7 @@ struct fake_vfio_device {
 	bool intx_line, intx_masked;
 	unsigned int nr_enables, nr_disables, nr_resets, nr_hot_resets, nr_unmasks;
 	bool mastered_while_unmapped;
+	unsigned int mappings_at_close;
 	uint16_t command_at_reset;
 	unsigned int nr_config_writes;
 	struct {
@@ -76,7 +78,8 @@ struct fake_vfio {
 	struct sys sys; /* what the code under test is given */
 	struct sys real;
 	struct host_capture *capture;
-	struct sys host; /* sysfs from the capture */
+	struct sys host;       /* sysfs from the capture */
+	pthread_mutex_t mutex; /* recursive: calls may come from any thread */
 
 	/* Counts the calls that can fail. The fail_at-th (from 1) returns fail_err; 0: none. */
 	unsigned int nr_calls, fail_at;
