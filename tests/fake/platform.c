@@ -118,9 +118,9 @@ static void fake_irq_set(struct platform *p, unsigned int pin, unsigned int shar
 	BUG_ON(pin >= FAKE_PINS || share >= IRQ_SHARES_MAX);
 	fake_lock(fake);
 	if (level)
-		fake->pins[pin] |= BIT64(share);
+		__atomic_fetch_or(&fake->pins[pin], BIT64(share), __ATOMIC_RELAXED);
 	else
-		fake->pins[pin] &= ~BIT64(share);
+		__atomic_fetch_and(&fake->pins[pin], ~BIT64(share), __ATOMIC_RELAXED);
 	fake_unlock(fake);
 }
 
@@ -464,7 +464,8 @@ unsigned int fake_region_count(const struct fake_platform *fake)
 
 bool fake_pin(const struct fake_platform *fake, unsigned int pin)
 {
-	return fake->pins[pin] != 0;
+	/* A test may look while another thread moves it. */
+	return __atomic_load_n(&fake->pins[pin], __ATOMIC_RELAXED) != 0;
 }
 
 void fake_eoi(struct fake_platform *fake, unsigned int pin)
