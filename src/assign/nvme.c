@@ -295,7 +295,7 @@ int assign_nvme_show(struct assign_nvme *nvme, uint16_t id, const uint32_t *nsid
 	return nr_all < 0 ? nr_all : 0;
 }
 
-int assign_nvme_erase(struct assign_nvme *nvme, uint32_t nsid, struct diag *diag)
+static int nvme_format(struct assign_nvme *nvme, uint32_t nsid, struct diag *diag)
 {
 	struct nvme_passthru_cmd command = {
 		.opcode = NVME_FORMAT,
@@ -310,4 +310,25 @@ int assign_nvme_erase(struct assign_nvme *nvme, uint32_t nsid, struct diag *diag
 	/* Formatted as it is: the same block size, only without the data. */
 	command.cdw10 = (page[NVME_NS_FLBAS] & 0xfu) | NVME_SES_USER_DATA;
 	return nvme_command(nvme, &command, "erase a namespace", diag);
+}
+
+int assign_nvme_erase(struct assign_nvme *nvme, uint32_t nsid, struct diag *diag)
+{
+	uint16_t owner[NVME_PAGE / 2];
+	int nr = assign_nvme_controllers(nvme, nsid, owner, ARRAY_SIZE(owner), diag), err = 0;
+	int detached = 0;
+	bool seen = false;
+
+	if (nr < 0)
+		return nr;
+	for (int i = 0; i < nr; i++)
+		seen |= owner[i] == nvme->id;
+	if (!seen)
+		err = nvme_attach(nvme, nsid, nvme->id, true, diag);
+	if (err)
+		return err;
+	err = nvme_format(nvme, nsid, diag);
+	if (!seen)
+		detached = nvme_attach(nvme, nsid, nvme->id, false, diag);
+	return err ? err : detached;
 }

@@ -63,7 +63,11 @@ int assign_nvme_controllers(struct assign_nvme *nvme, uint32_t nsid, uint16_t *i
 int assign_nvme_show(struct assign_nvme *nvme, uint16_t id, const uint32_t *nsid, size_t nr,
 		     struct diag *diag);
 
-/* Erases a namespace's user data (Format NVM with secure erase, 5.23). 0 or -errno. */
+/*
+ * Erases a namespace's user data (Format NVM with secure erase, 5.23). A controller may only format
+ * what it sees, so the primary is attached to the namespace while that lasts: the host sees it come
+ * and go. 0 or -errno.
+ */
 int assign_nvme_erase(struct assign_nvme *nvme, uint32_t nsid, struct diag *diag);
 
 #endif

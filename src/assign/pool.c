@@ -77,6 +77,8 @@ static int pool_open(struct sys *sys, const char *name, bool make, struct diag *
 static int pool_parse(struct assign_pool *pool, char *text)
 {
 	char *save, *line = strtok_r(text, "\n", &save), word[8], value[32];
+	unsigned int queues, interrupts;
+	int nr;
 
 	if (!line || strcmp(line, POOL_HEAD))
 		return -EINVAL;
@@ -85,13 +87,15 @@ static int pool_parse(struct assign_pool *pool, char *text)
 			pool->wipe = true;
 			continue;
 		}
-		if (sscanf(line, "%7s %31s", word, value) != 2)
-			return -EINVAL;
-		if (!strcmp(word, "pf") && !pci_address_parse_full(value, &pool->pf))
+		nr = sscanf(line, "%7s %31s %5u %5u", word, value, &queues, &interrupts);
+		if (nr == 2 && !strcmp(word, "pf") && !pci_address_parse_full(value, &pool->pf))
 			continue;
-		if (strcmp(word, "vf") || pool->nr_vfs == ASSIGN_POOL_MAX ||
-		    pci_address_parse_full(value, &pool->vf[pool->nr_vfs++]))
+		if (nr != 4 || strcmp(word, "vf") || pool->nr_vfs == ASSIGN_POOL_MAX ||
+		    queues > UINT16_MAX || interrupts > UINT16_MAX ||
+		    pci_address_parse_full(value, &pool->vf[pool->nr_vfs]))
 			return -EINVAL;
+		pool->queues[pool->nr_vfs] = (uint16_t)queues;
+		pool->interrupts[pool->nr_vfs++] = (uint16_t)interrupts;
 	}
 	return pool->nr_vfs ? 0 : -EINVAL;
 }
@@ -142,10 +146,11 @@ static int pool_check_vfs(const struct host_function *pf, const struct assign_vf
 		return -ENOENT;
 	}
 	for (int i = 0; i < nr; i++) {
-		if (!vf[i].has_controller)
+		if (!vf[i].has_controller || !vf[i].controller.online)
 			return diag_set(
 				diag, -EINVAL, vf[i].name,
-				"the drive knows no controller for it, so it cannot be scrubbed");
+				"the drive has no controller online for it, so it cannot be "
+				"scrubbed");
 		if (!host_driver_is_vfio(vf[i].driver)) {
 			diag_set(diag, -EINVAL, vf[i].name, "it is not bound to vfio-pci");
 			diag_remedy(diag, "airlock bind %s", vf[i].name);
@@ -165,13 +170,15 @@ static int pool_check_vfs(const struct host_function *pf, const struct assign_vf
 static int pool_write(struct sys *sys, int fd, const struct host_function *pf, bool wipe,
 		      const struct assign_vf *vf, int nr)
 {
-	char text[64 + ASSIGN_POOL_MAX * (PCI_ADDRESS_TEXT + 4)];
+	char text[64 + ASSIGN_POOL_MAX * (PCI_ADDRESS_TEXT + 16)];
 	size_t used = (size_t)snprintf(text, sizeof(text), POOL_HEAD "\npf %s\n%s", pf->name,
 				       wipe ? "wipe\n" : "");
 	int err;
 
 	for (int i = 0; i < nr; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "vf %s\n", vf[i].name);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "vf %s %u %u\n",
+					 vf[i].name, vf[i].controller.queues,
+					 vf[i].controller.interrupts);
 	err = sys_pwrite_full(sys, fd, text, used, 0);
 	if (err)
 		sys->ops->truncate(sys, fd, 0);
@@ -291,8 +298,15 @@ static int pool_reset(struct sys *sys, const char *name, struct diag *diag)
 static int pool_scrub(struct sys *sys, const struct assign_pool *pool, struct assign_nvme *nvme,
 		      const struct assign_vf *vf, struct diag *diag)
 {
-	uint16_t queues = vf->controller.queues, interrupts = vf->controller.interrupts;
+	uint16_t queues = 0, interrupts = 0;
 	int err;
+
+	for (size_t i = 0; i < pool->nr_vfs; i++) {
+		if (!pci_address_equal(pool->vf[i], vf->address))
+			continue;
+		queues = pool->queues[i];
+		interrupts = pool->interrupts[i];
+	}
 
 	if (!host_driver_is_vfio(vf->driver))
 		return diag_set(diag, -EBUSY, vf->name, "it is no longer bound to vfio-pci");
@@ -300,8 +314,8 @@ static int pool_scrub(struct sys *sys, const struct assign_pool *pool, struct as
 	err = assign_check_idle(sys, vf->name, diag);
 	if (err)
 		return err;
-	if (!vf->has_controller || queues < 2 || !interrupts)
-		return diag_set(diag, -ENXIO, vf->name, "its controller has no queues any more");
+	if (!vf->has_controller)
+		return diag_set(diag, -ENXIO, vf->name, "the drive knows no controller for it");
 	if (pool->wipe && !vf->namespaces_known)
 		return diag_set(diag, -EIO, vf->name,
 				"the drive does not say which namespaces to erase");

@@ -24,6 +24,8 @@ struct assign_pool {
 	bool wipe; /* erase a VF's own namespaces before the next lease */
 	struct pci_address vf[ASSIGN_POOL_MAX];
 	size_t nr_vfs;
+	/* Each controller's share: a drive may forget it when the controller goes offline. */
+	uint16_t queues[ASSIGN_POOL_MAX], interrupts[ASSIGN_POOL_MAX];
 };
 
 struct assign_lease {

@@ -215,7 +215,7 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 		return 0;
 	case 0x15:
 		id = (unsigned int)le_load(page + 2, 2);
-		assert_true(id >= 1 && id <= NR_VFS);
+		assert_true(id <= NR_VFS);
 		/* Twice the same is an error of the drive's: 5.12. */
 		if (world->attached[command->nsid][id] == !command->cdw10)
 			return 0x4118;
@@ -225,7 +225,9 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 		assert_true(id >= 1 && id <= NR_VFS);
 		switch (command->cdw10 & 0xf) {
 		case 7:
+			/* As some do: its share is gone with it. */
 			world->online[id] = false;
+			world->queues[id] = world->interrupts[id] = 0;
 			return 0;
 		case 8:
 			assert_false(world->online[id]);
@@ -241,6 +243,9 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 		break;
 	case 0x80:
 		assert_int_equal(command->cdw10, 3 | 1 << 9);
+		/* A controller formats only what it sees: 5.23. */
+		if (!world->attached[command->nsid][0])
+			return 0x4002;
 		world->erased[command->nsid] = true;
 		return 0;
 	}
@@ -638,6 +643,8 @@ static void a_lease_is_scrubbed_before_it_is_given(void **state)
 	assert_true(world.was_reset[0] && world.erased[2] && world.online[1]);
 	/* The other's, and the host's, are not touched. */
 	assert_false(world.was_reset[1] || world.erased[3] || world.erased[1]);
+	/* The host saw the namespace while it was erased, and no longer. */
+	assert_false(world.attached[2][0]);
 	assert_true(assign_pool_is_leased(&world.sys, lease.address, &pid));
 	assert_int_equal(pid, getpid());
 	assign_lease_end(&world.sys, &lease);
@@ -785,7 +792,9 @@ static void a_pool_that_is_not_ours_is_refused(void **state)
 		"rubbish\n",
 		"airlock-pool 1\n",
 		"airlock-pool 1\npf zz\nvf 0000:01:00.1\n",
-		"airlock-pool 1\npf 0000:01:00.0\nvf ../../x\n",
+		"airlock-pool 1\npf 0000:01:00.0\nvf ../../x 2 1\n",
+		"airlock-pool 1\npf 0000:01:00.0\nvf 0000:01:00.1\n",
+		"airlock-pool 1\npf 0000:01:00.0\nvf 0000:01:00.1 2 99999\n",
 		"airlock-pool 1\nwhat 0000:01:00.0\n",
 	};
 
