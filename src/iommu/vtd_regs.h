@@ -345,7 +345,6 @@ enum vtd_fault_reason {
 	VTD_IR_SOURCE = 0x26,
 	VTD_IR_PID_LOST = 0x27,
 	VTD_IR_PID_RSVD = 0x28,
-	VTD_IR_PASID = 0x29, /* not an untranslated request without PASID */
 
 	VTD_RTA_1 = 0x30, /* translation table mode reserved or not offered */
 	VTD_RTA_2 = 0x31, /* request with PASID in legacy mode */

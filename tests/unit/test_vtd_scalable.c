@@ -325,6 +325,86 @@ static void a_nested_table_beyond_the_second_stage_is_fault_74(void **state)
 	expect_fault(v, 0x1000, IOMMU_READ, 0x74);
 }
 
+/* A level 1 table in memory that can be read and not written: a ROM. */
+#define ROM GIB(2)
+
+static int rom_load64(void *opaque, uint64_t addr, uint64_t *value)
+{
+	if (addr < ROM || addr >= ROM + PAGE_SIZE)
+		return -EFAULT;
+	*value = 0x5000 | FS;
+	return 0;
+}
+
+static int rom_store64(void *opaque, uint64_t addr, uint64_t value)
+{
+	return -EFAULT;
+}
+
+static int rom_store32(void *opaque, uint64_t addr, uint32_t value)
+{
+	return -EFAULT;
+}
+
+static int rom_cmpxchg64(void *opaque, uint64_t addr, uint64_t *expected, uint64_t desired)
+{
+	return -EFAULT;
+}
+
+static void a_mark_that_cannot_be_set_is_fault_91_or_7d(void **state)
+{
+	static const struct iommu_mem_ops rom = { rom_load64, rom_store64, rom_store32,
+						  rom_cmpxchg64 };
+	struct vtd_world *v = *state;
+
+	((struct iommu_mem *)(uintptr_t)vtd_iommu(v->vtd)->mem)->ops = &rom;
+	first(v, 1);
+	world_fs(&v->w, v->fs, 4, 2, 0, ROM | FS);
+	expect_fault(v, 0x1000, IOMMU_READ, 0x91);
+	pasid_set(v, 1, v->ss | PGTT(2) | AW48 | 1 | BIT64(9), DOMAIN, 0);
+	forget(v);
+	world_ss(&v->w, v->ss, 4, 2, 0, ROM | RW);
+	expect_fault(v, 0x1000, IOMMU_READ, 0x7d);
+	/* Without tracking nothing is marked. */
+	second(v, 1);
+	forget(v);
+	assert_int_equal(dma(v, 0x1000, IOMMU_READ), 0x5000);
+}
+
+static void atc_never_asked(void *opaque, const struct iommu_ats_inval *inval, uint64_t cookie)
+{
+	iommu_ats_complete(opaque, cookie);
+}
+
+static void translation_requests_without_leave_are_fault_44(void **state)
+{
+	struct vtd_world *v = *state;
+	const struct iommu_ats_ops ops = { .invalidate = atc_never_asked, .opaque = v->dev };
+	const struct iommu_ats_policy policy = { 0 };
+	uint64_t ctx = world_get(&v->w, context);
+	struct iommu_page page;
+	struct fault f;
+
+	world_ss(&v->w, v->ss, 4, 1, 0x1000, 0x5000 | RW);
+	assert_int_equal(iommu_ats_enable(v->dev, &ops, &policy), 0);
+	iommu_section_begin(&v->section);
+	assert_int_equal(iommu_ats_translate(&v->section, IOMMU_NO_PASID, 0x1000, R, &page),
+			 -EFAULT);
+	iommu_section_end(&v->section);
+	f = fault_take(v);
+	assert_int_equal(f.reason, 0x44);
+	assert_int_equal(f.at, 1);
+	world_set(&v->w, context, ctx | 4);
+	forget(v);
+	iommu_section_begin(&v->section);
+	assert_int_equal(iommu_ats_translate(&v->section, IOMMU_NO_PASID, 0x1000, R, &page), 0);
+	iommu_section_end(&v->section);
+	assert_int_equal(page.addr, 0x5000);
+	/* PASID-based device-TLB invalidation: type 8, source id in bits 31:16. */
+	assert_true(submit(v, 8 | (uint64_t)RID << 16, 0x1000));
+	iommu_ats_disable(v->dev);
+}
+
 static void output_in_the_interrupt_range_is_fault_87(void **state)
 {
 	struct vtd_world *v = *state;
@@ -476,6 +556,8 @@ int main(void)
 		T(second_stage_faults_are_78_to_7b_and_84_to_86),
 		T(nested_faults_are_74_to_77),
 		T(a_nested_table_beyond_the_second_stage_is_fault_74),
+		T(a_mark_that_cannot_be_set_is_fault_91_or_7d),
+		T(translation_requests_without_leave_are_fault_44),
 		T(output_in_the_interrupt_range_is_fault_87),
 		T(fault_processing_disable_works_at_each_level),
 		T(writes_set_the_dirty_bit_even_after_a_read_was_cached),
