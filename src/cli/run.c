@@ -255,19 +255,22 @@ static void run_on_signal(void *opaque, uint32_t events)
 		vm_end(run->vm, VM_END_USER, 0);
 }
 
-/* SIGUSR1, SIGINT, SIGTERM and SIGHUP come to the loop, so that every end is an orderly one. */
-static int run_catch_signals(struct run *run, struct diag *diag)
+/* These come to the loop, so that every end is an orderly one. Those that come early wait. */
+static void run_block_signals(sigset_t *set)
 {
-	sigset_t set;
+	sigemptyset(set);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigprocmask(SIG_BLOCK, set, NULL);
+}
+
+static int run_catch_signals(struct run *run, const sigset_t *set, struct diag *diag)
+{
 	int err;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	run->signal_fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return diag_set(diag, -errno, "signals", "cannot be received: %s", strerror(errno));
 	err = loop_watch(run->vm->loop, &run->signals, run->signal_fd, EPOLLIN, run_on_signal, run);
@@ -312,12 +315,14 @@ static int run_exit_status(struct vm *vm)
 static int run_machine(struct run *run, struct sys *sys, struct phases *phases)
 {
 	struct diag diag = DIAG_INIT;
+	sigset_t signals;
 	int status, err;
 
+	run_block_signals(&signals);
 	err = vm_create(sys, &run->config, phases, &run->vm, &diag);
 	if (err)
 		return cli_refuse(&diag);
-	err = run_catch_signals(run, &diag);
+	err = run_catch_signals(run, &signals, &diag);
 	if (err) {
 		vm_destroy(run->vm);
 		return cli_refuse(&diag);

@@ -210,7 +210,7 @@ static const struct host_finding_kind kinds[HOST_NR_FINDINGS] = {
 		.title = "the device's NUMA node is not known",
 		.why = "The host has several nodes and the firmware does not say which the device is near "
 		       "to. A VM placed on the wrong one pays for every access and every interrupt.",
-		.remedy = "Update the firmware (_PXM), or place by hand: --numa NODE.",
+		.remedy = "Update the firmware (_PXM), or place by hand: numactl --cpunodebind=N --membind=N airlock run ...",
 	},
 	[HOST_FIND_MEMLOCK] = {
 		.id = "memlock-low",

@@ -317,6 +317,16 @@ void bus_write(struct bus *bus, struct bus_reader *reader, enum bus_space space,
 	bus_leave(reader);
 }
 
+void bus_begin(struct bus *bus, struct bus_reader *reader)
+{
+	bus_enter(bus, reader);
+}
+
+void bus_end(struct bus_reader *reader)
+{
+	bus_leave(reader);
+}
+
 void bus_walk(struct bus *bus, void (*fn)(void *opaque, const struct bus_region *region),
 	      void *opaque)
 {

@@ -53,6 +53,13 @@ void bus_read(struct bus *bus, struct bus_reader *reader, enum bus_space space, 
 void bus_write(struct bus *bus, struct bus_reader *reader, enum bus_space space, uint64_t addr,
 	       const void *data, unsigned int size);
 
+/*
+ * For a reader's other calls into devices (the end of an interrupt): bus_synchronize() waits for what
+ * runs between the two. They do not nest, nor hold a read or write.
+ */
+void bus_begin(struct bus *bus, struct bus_reader *reader);
+void bus_end(struct bus_reader *reader);
+
 /* Calls fn for each claimed region, under the bus's lock. */
 void bus_walk(struct bus *bus, void (*fn)(void *opaque, const struct bus_region *region),
 	      void *opaque);

@@ -65,8 +65,9 @@ int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, stru
 	plan->config = config;
 	host_limits_read(sys, &plan->limits);
 	/* All of them are looked at, so that --plan shows each device; the first refusal stands. */
+	first = vm_check_kvm(sys, diag);
 	err = arch_image_describe(sys, config, plan->image, sizeof(plan->image), diag);
-	first = err;
+	first = first ? first : err;
 	for (unsigned int i = 0; i < config->nr_devices; i++) {
 		struct spec *spec = &config->devices[i];
 		const struct device_class *class = device_class_find(spec->class_name);

@@ -111,8 +111,7 @@ static void vm_slot_remove(struct platform *p, struct direct_slot *slot)
 	slots_remove(&vm_of(p)->slots, slot);
 }
 
-/* Zeroing pages is bound by memory bandwidth, which a few CPUs use up. */
-static unsigned int vm_populate_threads(void)
+unsigned int vm_memory_threads(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -126,7 +125,7 @@ static int vm_ram_listen(struct platform *p, struct ram_listener *listener)
 	/* Before the first page is pinned: a reset meanwhile must leave pages where they are. */
 	ram_hold_pages(vm->ram);
 	/* Where that fails, pinning will say why. */
-	ram_populate(vm->ram, vm_populate_threads());
+	ram_populate(vm->ram, vm_memory_threads());
 	for (unsigned int i = 0; i < vm->ram->nr_regions; i++) {
 		const struct ram_region *r = &vm->ram->regions[i];
 		int err = listener->add(listener->opaque, r->gpa, r->hva);

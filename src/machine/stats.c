@@ -81,32 +81,66 @@ static void stats_exits(struct vm *vm, struct stats_sink *s)
 	stats_close(s);
 }
 
+/* Sums by name: a BAR has several trapped parts, a VM several vCPUs. */
+struct stats_sum {
+	unsigned int nr;
+	struct {
+		char name[64];
+		uint64_t value;
+	} item[160];
+};
+
+static void stats_add(void *opaque, const char *name, uint64_t value)
+{
+	struct stats_sum *sum = opaque;
+	unsigned int i;
+
+	for (i = 0; i < sum->nr; i++)
+		if (!strcmp(sum->item[i].name, name))
+			break;
+	if (i == ARRAY_SIZE(sum->item))
+		return;
+	if (i == sum->nr)
+		snprintf(sum->item[sum->nr++].name, sizeof(sum->item[0].name), "%s", name);
+	sum->item[i].value += value;
+}
+
+static void stats_print_sum(struct stats_sink *s, const char *section, const struct stats_sum *sum)
+{
+	stats_open(s, section);
+	for (unsigned int i = 0; i < sum->nr; i++)
+		if (sum->item[i].value)
+			stats_number(s, sum->item[i].name, sum->item[i].value);
+	stats_close(s);
+}
+
 struct stats_regions {
-	struct stats_sink *sink;
-	bool writes;
+	struct stats_sum reads, writes;
 };
 
 static void stats_region(void *opaque, const struct bus_region *r)
 {
-	struct stats_regions *ctx = opaque;
-	uint64_t n = atomic_load_explicit(ctx->writes ? &r->nr_writes : &r->nr_reads,
-					  memory_order_relaxed);
+	struct stats_regions *regions = opaque;
 
-	if (n)
-		stats_number(ctx->sink, r->name, n);
+	stats_add(&regions->reads, r->name,
+		  atomic_load_explicit(&r->nr_reads, memory_order_relaxed));
+	stats_add(&regions->writes, r->name,
+		  atomic_load_explicit(&r->nr_writes, memory_order_relaxed));
 }
 
 static void stats_accesses(struct vm *vm, struct stats_sink *s)
 {
-	struct stats_regions ctx = { .sink = s };
+	struct stats_regions *regions = calloc(1, sizeof(*regions));
 
-	stats_open(s, s->json ? "register_reads" : "trapped reads by register block");
-	bus_walk(&vm->bus, stats_region, &ctx);
-	stats_close(s);
-	ctx.writes = true;
-	stats_open(s, s->json ? "register_writes" : "trapped writes by register block");
-	bus_walk(&vm->bus, stats_region, &ctx);
-	stats_close(s);
+	if (!regions)
+		return;
+	/* Gathered first, printed after: a slow reader of the figures must not hold the bus up. */
+	bus_walk(&vm->bus, stats_region, regions);
+	stats_print_sum(s, s->json ? "register_reads" : "trapped reads by register block",
+			&regions->reads);
+	stats_print_sum(s, s->json ? "register_writes" : "trapped writes by register block",
+			&regions->writes);
+	free(regions);
 }
 
 static void stats_dma(struct vm *vm, struct stats_sink *s)
@@ -145,30 +179,6 @@ static void stats_vfio(struct vm *vm, struct stats_sink *s)
 	}
 }
 
-/* Sums of the vCPUs' counters, by name. */
-struct stats_sum {
-	unsigned int nr;
-	struct {
-		char name[48];
-		uint64_t value;
-	} item[160];
-};
-
-static void stats_add(void *opaque, const char *name, uint64_t value)
-{
-	struct stats_sum *sum = opaque;
-	unsigned int i;
-
-	for (i = 0; i < sum->nr; i++)
-		if (!strcmp(sum->item[i].name, name))
-			break;
-	if (i == ARRAY_SIZE(sum->item))
-		return;
-	if (i == sum->nr)
-		snprintf(sum->item[sum->nr++].name, sizeof(sum->item[0].name), "%s", name);
-	sum->item[i].value += value;
-}
-
 static void stats_kvm(struct vm *vm, struct stats_sink *s)
 {
 	struct stats_sum *sum = calloc(1, sizeof(*sum));
@@ -179,11 +189,7 @@ static void stats_kvm(struct vm *vm, struct stats_sink *s)
 		if (vm->cpus[i]->stats_fd >= 0 &&
 		    kvm_stats_read(vm->sys, vm->cpus[i]->stats_fd, stats_add, sum))
 			break;
-	stats_open(s, s->json ? "kvm" : "KVM's counters, all vCPUs");
-	for (unsigned int i = 0; i < sum->nr; i++)
-		if (sum->item[i].value)
-			stats_number(s, sum->item[i].name, sum->item[i].value);
-	stats_close(s);
+	stats_print_sum(s, s->json ? "kvm" : "KVM's counters, all vCPUs", sum);
 	free(sum);
 }
 

@@ -13,6 +13,7 @@
 #include "base/trace.h"
 #include "machine/arch.h"
 #include "machine/kvm_stats.h"
+#include "sys/thread.h"
 
 /* Interrupts KVM_RUN of one thread. Its handler does nothing: the interruption is the message. */
 #define VCPU_SIGNAL SIGRTMIN
@@ -275,7 +276,11 @@ static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
 	struct vm *vm = vcpu->vm;
+	sigset_t kick;
 
+	sigemptyset(&kick);
+	sigaddset(&kick, VCPU_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (!atomic_load(&vm->attention) || vcpu_heed(vcpu)) {
 		int err = sys_ioctl_value(vm->sys, vcpu->fd, KVM_RUN, 0);
 
@@ -296,23 +301,14 @@ static void *vcpu_thread(void *opaque)
 int vcpu_start(struct vcpu *vcpu)
 {
 	struct sigaction action = { .sa_handler = vcpu_signal };
-	sigset_t all, old;
 	int err;
 
 	sigemptyset(&action.sa_mask);
 	if (sigaction(VCPU_SIGNAL, &action, NULL))
 		return -errno;
-	/* Signals meant for the program go to the loop's thread. */
-	sigfillset(&all);
-	sigdelset(&all, VCPU_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err)
-		return -err;
-	pthread_setname_np(vcpu->thread, vcpu->name);
-	vcpu->started = true;
-	return 0;
+	err = sys_thread_start(&vcpu->thread, vcpu->name, vcpu_thread, vcpu);
+	vcpu->started = !err;
+	return err;
 }
 
 void vcpu_join(struct vcpu *vcpu)

@@ -15,22 +15,38 @@
 /* KVM_CAP_NR_MEMSLOTS where the kernel does not say (api.rst, 4.4). */
 #define VM_SLOTS_DEFAULT 32
 
+/* The descriptor, or -errno with diag filled. */
+static int vm_open_node(struct sys *sys, struct diag *diag)
+{
+	int fd = sys_open(sys, SYS_KVM, NULL);
+
+	if (fd >= 0)
+		return fd;
+	diag_set(diag, fd, "/dev/kvm", "cannot be opened: %s", strerror(-fd));
+	if (fd == -EACCES || fd == -EPERM)
+		return diag_remedy(diag, "add yourself to the group that owns it, often kvm: "
+					 "usermod -aG kvm $USER; then log in again");
+	return diag_remedy(diag, "load kvm_intel or kvm_amd, and switch virtualisation on in the "
+				 "firmware set-up");
+}
+
+int vm_check_kvm(struct sys *sys, struct diag *diag)
+{
+	int fd = vm_open_node(sys, diag);
+
+	if (fd < 0)
+		return fd;
+	sys_close(sys, &fd);
+	return 0;
+}
+
 static int vm_open_kvm(struct vm *vm, struct diag *diag)
 {
 	int version, err;
 
-	vm->kvm_fd = sys_open(vm->sys, SYS_KVM, NULL);
-	if (vm->kvm_fd < 0) {
-		err = vm->kvm_fd;
-		diag_set(diag, err, "/dev/kvm", "cannot be opened: %s", strerror(-err));
-		if (err == -EACCES || err == -EPERM)
-			diag_remedy(diag, "add yourself to the group that owns it, often kvm: "
-					  "usermod -aG kvm $USER; then log in again");
-		else
-			diag_remedy(diag, "load kvm_intel or kvm_amd, and switch virtualisation "
-					  "on in the firmware set-up");
-		return err;
-	}
+	vm->kvm_fd = vm_open_node(vm->sys, diag);
+	if (vm->kvm_fd < 0)
+		return vm->kvm_fd;
 	version = sys_ioctl_value(vm->sys, vm->kvm_fd, KVM_GET_API_VERSION, 0);
 	if (version < 0)
 		return diag_set(diag, version, "/dev/kvm", "KVM_GET_API_VERSION failed: %s",
@@ -155,7 +171,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	int err, slots;
 
 	if (!vm)
-		return -ENOMEM;
+		return diag_set(diag, -ENOMEM, "virtual machine", "out of memory");
 	vm->sys = sys;
 	vm->config = config;
 	vm->phases = phases;
@@ -319,6 +335,8 @@ static void vm_reset(void *opaque)
 	int err;
 
 	vm_pause(vm);
+	/* Another vCPU may have asked as well before it parked: this reset answers both. */
+	loop_cancel(vm->loop, &vm->reset_work);
 	for (struct device *dev = vm->devices; dev; dev = dev->next)
 		if (dev->ops->reset)
 			dev->ops->reset(dev);

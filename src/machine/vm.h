@@ -2,8 +2,8 @@
 /*
  * One virtual machine on KVM. All of its state hangs off struct vm; a process could hold several.
  *
- * Life cycle: vm_create() opens KVM and lays the machine out; vm_boot() loads the image; vm_run()
- * starts the vCPU threads and serves the loop until the guest or the user ends it; vm_destroy()
+ * Life cycle: vm_create() opens KVM and lays the machine out; vm_run() loads the image, starts the vCPU
+ * threads and serves the loop until the guest or the user ends it; vm_destroy()
  * takes everything down in reverse. The thread that calls them is the loop thread.
  */
 #ifndef AIRLOCK_MACHINE_VM_H
@@ -25,7 +25,7 @@ struct vcpu;
 struct arch_vm; /* machine/x86/ */
 struct board;	/* machine/board.h */
 
-/* How a run ended; each maps to an exit status of its own (docs/exit-status.md). */
+/* How a run ended; each maps to an exit status of its own (airlock-run(1)). */
 enum vm_end {
 	VM_END_NONE,
 	VM_END_OFF,
@@ -88,6 +88,9 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 int vm_run(struct vm *vm, struct diag *diag);
 void vm_destroy(struct vm *vm);
 
+/* Whether /dev/kvm can be opened; nothing is left open. 0 or -errno with diag filled. */
+int vm_check_kvm(struct sys *sys, struct diag *diag);
+
 /* Adds a device to the machine's list: reset, saved and destroyed with it. Loop thread. */
 void vm_add_device(struct vm *vm, struct device *dev);
 /* Takes it off the list and destroys it. Loop thread, vCPUs running or not. */
@@ -105,6 +108,9 @@ void vm_end(struct vm *vm, enum vm_end end, int status);
 /* The same with a message: object, what, where. Any thread. */
 void vm_end_because(struct vm *vm, enum vm_end end, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Threads worth having to zero memory: its bandwidth is used up by a few CPUs. */
+unsigned int vm_memory_threads(void);
 
 static inline struct vm *vm_of(struct platform *p)
 {

@@ -475,11 +475,11 @@ static int ram_discard_chunk(struct ram *ram, uint8_t *hva, uint64_t len)
 	return 0;
 }
 
-int ram_clear(struct ram *ram)
+int ram_clear(struct ram *ram, unsigned int nr_threads)
 {
 	/* Huge pages given back to the pool may be somebody else's when the guest wants them. */
 	bool keep = atomic_load(&ram->nr_holders) || ram_is_hugetlb(ram);
 	struct ram_walk walk = { .ram = ram, .fn = keep ? ram_zero_chunk : ram_discard_chunk };
 
-	return ram_walk_run(&walk, ram->nr_threads);
+	return ram_walk_run(&walk, nr_threads);
 }

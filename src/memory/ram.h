@@ -81,8 +81,8 @@ int ram_populate(struct ram *ram, unsigned int nr_threads);
 
 /*
  * Returns all pages to zero, as at power-on, giving the memory back to the host unless somebody
- * holds the pages. Nothing may run in the guest meanwhile. 0 or -errno.
+ * holds the pages; by nr_threads threads. Nothing may run in the guest meanwhile. 0 or -errno.
  */
-int ram_clear(struct ram *ram);
+int ram_clear(struct ram *ram, unsigned int nr_threads);
 
 #endif

@@ -65,11 +65,6 @@ void vfio_grant_fini(struct vfio_context *context);
 /* Guest RAM into the address space and out of it again; the second is harmless without the first. */
 int vfio_grant_listen(struct vfio_context *context, struct diag *diag);
 void vfio_grant_unlisten(struct vfio_context *context);
-/*
- * Whether devices may master the bus. Waits while the mappings are being made: a guest that wants
- * DMA before they are there is held at that register write. Any thread; takes LOCK_LEAF.
- */
-bool vfio_context_mapped(struct vfio_context *context);
 
 /*
  * The group, opened and in the container. `name` is "fd=N" or NULL. `object` is the device the

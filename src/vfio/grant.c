@@ -5,9 +5,9 @@
  * switches bus mastering on: so it can run beside the guest's boot.
  */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
+#include "sys/thread.h"
 #include "vfio/container.h"
 #include "vfio/pci.h"
 
@@ -96,7 +96,6 @@ static void *grant_thread(void *opaque)
 
 int vfio_context_map_start(struct vfio_context *context, struct diag *diag)
 {
-	sigset_t all, old;
 	int err;
 
 	if (context->grant.state != VFIO_GRANT_NONE)
@@ -104,17 +103,12 @@ int vfio_context_map_start(struct vfio_context *context, struct diag *diag)
 	if (!context->has_iommu)
 		return vfio_context_map(context, diag);
 	grant_set(context, VFIO_GRANT_RUNNING);
-	/* Signals meant for the program go to the loop's thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&context->grant.thread, NULL, grant_thread, context);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = sys_thread_start(&context->grant.thread, "dma-map", grant_thread, context);
 	if (err) {
 		grant_set(context, VFIO_GRANT_NONE);
-		return diag_set(diag, -err, "vfio", "no thread to map guest memory: %s",
-				strerror(err));
+		return diag_set(diag, err, "vfio", "no thread to map guest memory: %s",
+				strerror(-err));
 	}
-	pthread_setname_np(context->grant.thread, "dma-map");
 	context->grant.threaded = true;
 	return 0;
 }

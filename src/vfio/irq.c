@@ -44,8 +44,7 @@ static void vector_kick(struct vfio_pci *pci, struct vfio_vector *vec)
 }
 
 /* An eventfd and a route with this message; the route takes effect with the next commit. */
-static int vector_prepare(struct vfio_pci *pci, struct vfio_vector *vec, struct msi_message msg,
-			  bool *commit)
+static int vector_prepare(struct vfio_pci *pci, struct vfio_vector *vec, struct msi_message msg)
 {
 	struct platform *platform = pci->fn.platform;
 	int err;
@@ -68,7 +67,6 @@ static int vector_prepare(struct vfio_pci *pci, struct vfio_vector *vec, struct 
 	}
 	platform->ops->msi_set(platform, vec->route, msg);
 	vec->msg = msg;
-	*commit = true;
 	return 0;
 }
 
@@ -246,7 +244,6 @@ static void vectors_sync(struct vfio_pci *pci, unsigned int kind, unsigned int n
 	struct vfio_vectors *v = &pci->vectors;
 	struct platform *platform = pci->fn.platform;
 	bool *want = calloc(v->nr, sizeof(*want));
-	bool commit = false;
 	int err;
 
 	if (!want) {
@@ -263,12 +260,12 @@ static void vectors_sync(struct vfio_pci *pci, unsigned int kind, unsigned int n
 			if (kind != KIND_MSI)
 				continue;
 		}
-		err = vector_prepare(pci, vec, msg[i], &commit);
+		err = vector_prepare(pci, vec, msg[i]);
 		if (err)
 			vector_report(pci, "cannot be routed", i, err);
 		want[i] = !err;
 	}
-	err = commit ? platform->ops->msi_commit(platform) : 0;
+	err = platform->ops->msi_commit(platform);
 	if (err)
 		vector_report(pci, "cannot be routed", 0, err);
 	for (unsigned int i = 0; !err && i < nr; i++) {
@@ -336,7 +333,6 @@ void vfio_msix_changed(struct pci_function *fn, unsigned int n, bool masked, str
 	struct vfio_vectors *v = &pci->vectors;
 	struct platform *platform = fn->platform;
 	struct vfio_vector *vec;
-	bool commit = false;
 	int err;
 
 	lock_take(&v->lock);
@@ -347,8 +343,8 @@ void vfio_msix_changed(struct pci_function *fn, unsigned int n, bool masked, str
 		vector_detach(pci, vec);
 		goto out;
 	}
-	err = vector_prepare(pci, vec, msg, &commit);
-	if (!err && commit)
+	err = vector_prepare(pci, vec, msg);
+	if (!err)
 		err = platform->ops->msi_commit(platform);
 	if (!err)
 		err = vector_attach(pci, vec);

@@ -106,14 +106,24 @@ static void pci_unlist(struct vfio_pci *pci)
 
 void vfio_pci_release(struct vfio_pci *pci)
 {
+	struct lock *fabric;
+
 	if (!pci->group)
 		return;
+	/* A guest's reset of another device looks through the context's devices and groups. */
+	fabric = pci->fn.bus ? pci_fabric_lock(pci_bus_fabric(pci->fn.bus)) : NULL;
 	vfio_pci_stop(pci);
+	if (fabric)
+		lock_take(fabric);
 	pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_FUNCTION));
+	if (fabric)
+		lock_drop(fabric);
 	vfio_events_fini(pci);
 	vfio_intx_fini(pci);
 	vfio_bars_fini(pci);
 	vfio_reset_fini(pci);
+	if (fabric)
+		lock_take(fabric);
 	pci_unlist(pci);
 	/*
 	 * Unmapped before it is closed: once the last device of a group is, a host that waits to
@@ -123,6 +133,8 @@ void vfio_pci_release(struct vfio_pci *pci)
 		vfio_grant_unlisten(pci->context);
 	vfio_device_close(&pci->device);
 	vfio_group_put(pci->context, pci->group);
+	if (fabric)
+		lock_drop(fabric);
 	pci->group = NULL;
 }
 
@@ -149,8 +161,16 @@ static void pci_device_reset(struct device *dev)
 {
 	struct vfio_pci *pci = vfio_pci_of_device(dev);
 
-	if (!pci->stopped)
-		pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_VM));
+	if (pci->stopped)
+		return;
+	/*
+	 * What the guest had switched on is over: or the reset would end by putting bus mastering
+	 * back, before memory is cleared for the next boot. The fabric's own reset follows.
+	 */
+	pci_lock(pci);
+	pci_config_set(&pci->fn, PCI_COMMAND, 2, 0);
+	pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_VM));
+	pci_unlock(pci);
 }
 
 static const struct device_ops device_ops = {

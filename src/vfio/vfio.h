@@ -11,7 +11,9 @@
  *	dev->ops->destroy(dev)	for each device: detached, quiet, reset, closed
  *	vfio_context_destroy()
  *
- * Everything here runs on the loop thread, or before the loop runs, with no lock held.
+ * Everything here runs on the loop thread, or before the loop runs, with no lock held. Inside, the
+ * context's list of devices and groups is changed under the fabric's lock, for a guest's reset of one
+ * device looks at the others.
  *
  * Source: linux/vfio.h and Documentation/driver-api/vfio.rst.
  */
@@ -59,6 +61,11 @@ int vfio_context_map(struct vfio_context *context, struct diag *diag);
  * at that write. A failure is reported by map_failed, on that thread. 0 or -errno with diag filled.
  */
 int vfio_context_map_start(struct vfio_context *context, struct diag *diag);
+/*
+ * Whether devices may master the bus. Waits while the mappings are being made: a guest that wants
+ * DMA before they are there is held at that register write. Any thread; takes LOCK_LEAF.
+ */
+bool vfio_context_mapped(struct vfio_context *context);
 /* False when a device may bypass the caches (no-snoop) and the IOMMU does not prevent it. */
 bool vfio_context_coherent(const struct vfio_context *context);
 void vfio_context_dma_stats(const struct vfio_context *context, struct dma_stats *stats);

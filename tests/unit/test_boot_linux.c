@@ -276,7 +276,7 @@ static void it_can_be_loaded_again_after_a_reset(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(boot_image_load(image, f.ram, gpa(0), &f.entry, NULL), 0);
 		assert_int_equal(guest(&f, 0x1000000, 4), le_load(f.image + BZ_KERNEL, 4));
-		assert_int_equal(ram_clear(f.ram), 0);
+		assert_int_equal(ram_clear(f.ram, 2), 0);
 		assert_int_equal(guest(&f, 0x1000000, 4), 0);
 	}
 	/* What the file has become meanwhile is checked as at the first time. */

@@ -258,7 +258,7 @@ static void without_nokaslr_the_kernel_is_moved_and_relocated(void **state)
 		for (unsigned int i = 0; i < ARRAY_SIZE(places); i++) {
 			uint64_t base;
 
-			assert_int_equal(ram_clear(f->ram), 0);
+			assert_int_equal(ram_clear(f->ram, 2), 0);
 			assert_int_equal(boot(&f->files, &config, f->ram, &f->entry, &f->diag), 0);
 			assert_true(says_kaslr(f));
 			places[i] = base = f->entry.rip - 0x40;
@@ -328,7 +328,7 @@ static void what_would_lose_kaslr_is_left_to_the_guest(void **state)
 		assert_int_equal(boot(&f->files, &with, f->ram, &f->entry, &f->diag), -EOPNOTSUPP);
 		assert_non_null(strstr(f->diag.reason, "relocations"));
 		with.unpack = BOOT_UNPACK_AUTO;
-		assert_int_equal(ram_clear(f->ram), 0);
+		assert_int_equal(ram_clear(f->ram, 2), 0);
 		assert_int_equal(boot(&f->files, &with, f->ram, &f->entry, &f->diag), 0);
 		assert_int_equal(f->entry.rip, PREF + 0x200);
 		/* Nothing of the attempt is left, wherever it was. */

@@ -414,7 +414,7 @@ static void clearing_zeroes_and_gives_the_memory_back(void **state)
 		host_init(&host);
 		assert_int_equal(ram_create(&host.sys, &config, &ram, NULL), 0);
 		memset(ram->regions[0].hva, 0x55, MIB(130));
-		assert_int_equal(ram_clear(ram), 0);
+		assert_int_equal(ram_clear(ram, 2), 0);
 		assert_int_equal(host.nr_discards, 3);
 		assert_int_equal(host.last_discard, advice[i]);
 		for (uint64_t at = 0; at < MIB(130); at += 512)
@@ -433,11 +433,11 @@ static void clearing_keeps_pages_that_a_device_has_pinned(void **state)
 	assert_int_equal(ram_create(&host.sys, &config, &ram, NULL), 0);
 	ram_hold_pages(ram);
 	memset(ram->regions[0].hva, 0x55, MIB(4));
-	assert_int_equal(ram_clear(ram), 0);
+	assert_int_equal(ram_clear(ram, 2), 0);
 	assert_int_equal(host.nr_discards, 0);
 	assert_int_equal(ram->regions[0].hva[MIB(4) - 1], 0);
 	ram_release_pages(ram);
-	assert_int_equal(ram_clear(ram), 0);
+	assert_int_equal(ram_clear(ram, 2), 0);
 	assert_int_equal(host.nr_discards, 1);
 	ram_destroy(ram);
 }

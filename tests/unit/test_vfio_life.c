@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening, refusing, resetting, losing and closing a passed-through device. */
+#include "base/endian.h"
 #include "vfio_world.h"
 
 #include <stdio.h>
@@ -508,10 +509,32 @@ static void interrupts_stay_counted_after_the_guest_switches_them_off(void **sta
 	world_fini(&w);
 }
 
+static void a_machine_reset_resets_a_device_once_and_leaves_it_without_bus_mastering(void **state)
+{
+	struct vfio_pci_stats before, after;
+	struct world w;
+	uint32_t command;
+
+	world_init(&w);
+	world_start(&w);
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	vfio_pci_stats(w.dev, &before);
+	/* As vm_reset() and the board do it. */
+	w.dev->ops->reset(w.dev);
+	command = (uint32_t)le_load(w.real->config + PCI_COMMAND, 2);
+	assert_int_equal(command & PCI_COMMAND_MASTER, 0);
+	pci_fabric_reset(w.pci.fabric);
+	vfio_pci_stats(w.dev, &after);
+	assert_int_equal(after.nr_resets, before.nr_resets + 1);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening_undoes_itself_exactly),
+		cmocka_unit_test(
+			a_machine_reset_resets_a_device_once_and_leaves_it_without_bus_mastering),
 		cmocka_unit_test(interrupts_stay_counted_after_the_guest_switches_them_off),
 		cmocka_unit_test(every_failing_call_leaves_nothing_behind),
 		cmocka_unit_test(a_device_of_a_host_driver_is_refused_by_name),

@@ -10,9 +10,13 @@
 #include "machine/x86/layout.h"
 #include "machine/x86/pc.h"
 
+/* Intel SDM 3C, 24.7: clearing it from the host's side takes KVM out of VMX operation. */
+#define MSR_FEATURE_CONTROL 0x3a
+
 /* Memory type range registers (Intel SDM 3A, 12.11): what firmware leaves behind. */
 #define MSR_MTRR_PHYS_BASE0  0x200
 #define MSR_MTRR_PHYS_MASK0  0x201
+#define MTRR_VARIABLE	     8 /* pairs that KVM has */
 #define MTRR_MASK_VALID	     BIT64(11)
 #define MSR_MTRR_DEF_TYPE    0x2ff
 #define MTRR_DEF_ENABLE	     BIT64(11)
@@ -57,25 +61,38 @@ static int arch_set_cpuid(struct vcpu *vcpu)
 }
 
 /*
- * Firmware's part of a CPU's state: all memory write-back except the hole below 4 GiB (Linux gives
- * up PAT where MTRRs are off), and NMI on LINT1 as the MADT says.
+ * All memory write-back except the hole below 4 GiB; every other range off. Linux gives up PAT where
+ * MTRRs are off. KVM's list of MSRs leaves these out, so a reset writes them again.
  */
-static int arch_firmware_state(struct vcpu *vcpu)
+static int arch_set_mtrrs(struct vcpu *vcpu)
 {
 	uint64_t mask = (BIT64(vcpu->vm->arch->phys_bits) - 1) & ~(RAM_HIGH - RAM_HOLE - 1);
-	struct kvm_lapic_state lapic;
 	int err;
 
 	/* A KVM without MTRRs refuses the first; then there is nothing to set. */
-	if (!arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_BASE0, RAM_HOLE | MTRR_TYPE_UNCACHED)) {
-		err = arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_MASK0, mask | MTRR_MASK_VALID);
-		if (!err)
-			err = arch_vcpu_set_msr(vcpu, MSR_MTRR_DEF_TYPE,
-						MTRR_DEF_ENABLE | MTRR_TYPE_WRITE_BACK);
-		if (err)
-			return err;
+	if (arch_vcpu_set_msr(vcpu, MSR_MTRR_DEF_TYPE, 0))
+		return 0;
+	for (uint32_t i = 1; i < MTRR_VARIABLE; i++) {
+		arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_BASE0 + 2 * i, 0);
+		arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_MASK0 + 2 * i, 0);
 	}
-	err = sys_ioctl(vcpu->vm->sys, vcpu->fd, KVM_GET_LAPIC, &lapic);
+	err = arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_BASE0, RAM_HOLE | MTRR_TYPE_UNCACHED);
+	if (!err)
+		err = arch_vcpu_set_msr(vcpu, MSR_MTRR_PHYS_MASK0, mask | MTRR_MASK_VALID);
+	if (!err)
+		err = arch_vcpu_set_msr(vcpu, MSR_MTRR_DEF_TYPE,
+					MTRR_DEF_ENABLE | MTRR_TYPE_WRITE_BACK);
+	return err;
+}
+
+/* Firmware's part of a CPU's state: memory types, and NMI on LINT1 as the MADT says. */
+static int arch_firmware_state(struct vcpu *vcpu)
+{
+	struct kvm_lapic_state lapic;
+	int err = arch_set_mtrrs(vcpu);
+
+	if (!err)
+		err = sys_ioctl(vcpu->vm->sys, vcpu->fd, KVM_GET_LAPIC, &lapic);
 	if (err)
 		return err;
 	le_store(lapic.regs + LAPIC_LVT_LINT1, 4, LAPIC_MODE_NMI);
@@ -174,7 +191,8 @@ int arch_vcpu_reset(struct vcpu *vcpu)
 	struct sys *sys = vcpu->vm->sys;
 	int err;
 
-	/* Leaving a mode that forbids others first: events and registers before MSRs and APIC. */
+	/* In VMX operation KVM would refuse a CR4 without VMXE; where there is no VMX, this MSR. */
+	arch_vcpu_set_msr(vcpu, MSR_FEATURE_CONTROL, 0);
 	err = sys_ioctl(sys, vcpu->fd, KVM_SET_VCPU_EVENTS, &a->events);
 	if (!err)
 		err = sys_ioctl(sys, vcpu->fd, KVM_SET_SREGS, &a->sregs);
@@ -191,7 +209,9 @@ int arch_vcpu_reset(struct vcpu *vcpu)
 	/* Read-only ones are in the list too; those KVM refuses have kept their value. */
 	for (uint32_t i = 0; i < a->msrs->nmsrs; i++)
 		arch_vcpu_set_msr(vcpu, a->msrs->entries[i].index, a->msrs->entries[i].data);
-	err = sys_ioctl(sys, vcpu->fd, KVM_SET_LAPIC, &a->lapic);
+	err = arch_set_mtrrs(vcpu);
+	if (!err)
+		err = sys_ioctl(sys, vcpu->fd, KVM_SET_LAPIC, &a->lapic);
 	if (!err)
 		err = sys_ioctl(sys, vcpu->fd, KVM_SET_MP_STATE, &a->mp_state);
 	return err;
@@ -214,7 +234,10 @@ int arch_vcpu_exit(struct vcpu *vcpu)
 {
 	switch (vcpu->run->exit_reason) {
 	case KVM_EXIT_IOAPIC_EOI:
+		/* Whoever watches the pin may be going: its end waits for this. */
+		bus_begin(&vcpu->vm->bus, &vcpu->reader);
 		pc_ioapic_eoi(vcpu->vm, vcpu->run->eoi.vector);
+		bus_end(&vcpu->reader);
 		return 0;
 	case KVM_EXIT_HLT:
 		/* Only without an in-kernel APIC, which we always have: nothing to wait for. */

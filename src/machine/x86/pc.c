@@ -309,6 +309,10 @@ void arch_board_destroy(struct vm *vm)
 {
 	struct pc *pc = pc_of(vm);
 
+	/* Together first: devices that only a bus reset reaches cannot be reset one after the other. */
+	for (struct device *dev = vm->devices; dev; dev = dev->next)
+		if (vm->booted && vfio_pci_is(dev))
+			dev->ops->reset(dev);
 	pc_destroy_devices(vm);
 	if (pc->board.vfio)
 		vfio_context_destroy(pc->board.vfio);
@@ -330,6 +334,9 @@ int arch_board_boot(struct vm *vm, struct diag *diag)
 	int err;
 
 	if (vm->booted) {
+		/* Pages may not move while they are being pinned. */
+		if (vm->board->vfio)
+			vfio_context_mapped(vm->board->vfio);
 		for (unsigned int i = 0; i < vm->nr_cpus; i++) {
 			err = arch_vcpu_reset(vm->cpus[i]);
 			if (err)
@@ -338,7 +345,7 @@ int arch_board_boot(struct vm *vm, struct diag *diag)
 						strerror(-err));
 		}
 		pci_fabric_reset(pc->board.fabric);
-		err = ram_clear(vm->ram);
+		err = ram_clear(vm->ram, vm_memory_threads());
 		if (err)
 			return diag_set(diag, err, "guest RAM", "cannot be cleared: %s",
 					strerror(-err));
