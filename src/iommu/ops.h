@@ -355,8 +355,8 @@ static inline void iommu_section_begin(struct iommu_section *section)
 	 */
 	seq = atomic_load_explicit(&section->dev->iommu->seq, memory_order_acquire);
 	if (unlikely(section->applied != seq >> 1 ||
-		     section->identity != atomic_load_explicit(&section->dev->identity,
-							       memory_order_relaxed)))
+		     section->identity !=
+			     atomic_load_explicit(&section->dev->identity, memory_order_relaxed)))
 		iommu_section_follow(section, seq >> 1);
 }
 

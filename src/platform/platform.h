@@ -147,7 +147,10 @@ struct platform_ops {
 	/* Takes everything back from it. */
 	void (*ram_unlisten)(struct platform *p, struct ram_listener *listener);
 
-	/* Asks; it happens later, on the loop. status matters for POWER_EXIT only. */
+	/*
+	 * Asks; it happens later, on the loop. status matters for POWER_EXIT only. With no lock held:
+	 * it takes LOCK_VM.
+	 */
 	void (*power)(struct platform *p, enum power_event event, int status);
 };
 
