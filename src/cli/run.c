@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "assign/peers.h"
 #include "assign/place.h"
 #include "assign/pool.h"
 #include "base/log.h"
@@ -42,6 +43,7 @@ struct run {
 	/* What came from pools; given back when the run has ended, and by the kernel if it dies. */
 	struct assign_lease leases[VM_DEVICES_MAX];
 	unsigned int nr_leases;
+	bool accept_peers; /* its devices may reach another VM's */
 	enum assign_place_mode numa;
 	int numa_node;
 };
@@ -74,6 +76,7 @@ static const char run_usage[] =
 	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
 	"  --numa WHERE      threads and memory on the devices' NUMA node: auto (default), strict\n"
 	"                    (or refuse), a node's number, off\n"
+	"  --accept peer-path  run although a device may reach another VM's past the IOMMU\n"
 	"  --unpack WHO      who unpacks a compressed kernel: guest (default), host, or auto: the\n"
 	"                    host where it can\n"
 	"  --reboot WHAT     what a guest's reset does: again (default) or exit\n"
@@ -196,6 +199,13 @@ static int run_parse_option(struct run *run, int option, const char *value, stru
 			return diag_set(diag, -EINVAL, "--device", "given more than %d times",
 					VM_DEVICES_MAX);
 		return spec_parse(&config->devices[config->nr_devices++], value, diag);
+	case 'x':
+		if (strcmp(value, "peer-path"))
+			return diag_set(diag, -EINVAL, "--accept",
+					"'%s' names no risk that could be taken; peer-path does",
+					value);
+		run->accept_peers = true;
+		return 0;
 	case 'n':
 		if (assign_place_parse(value, &run->numa, &run->numa_node))
 			return diag_set(diag, -EINVAL, "--numa",
@@ -373,6 +383,23 @@ static int run_take_from_pools(struct run *run, struct sys *sys, struct diag *di
 	return 0;
 }
 
+static int run_check_peers(struct run *run, struct sys *sys, const struct plan *plan,
+			   struct diag *diag)
+{
+	struct pci_address address[VM_DEVICES_MAX];
+	struct diag risk = DIAG_INIT;
+	int err;
+
+	for (unsigned int i = 0; i < plan->nr_vfio; i++)
+		address[i] = plan->vfio[i]->function.address;
+	err = assign_peers_check(sys, address, plan->nr_vfio, run->accept_peers ? &risk : diag);
+	if (err == -EPERM && run->accept_peers) {
+		log_warning(risk.object, "accepted: %s", risk.reason);
+		return 0;
+	}
+	return err;
+}
+
 static uint64_t run_hugepage(const struct ram_config *ram)
 {
 	return ram->backing == RAM_HUGETLB_2M	? MIB(2)
@@ -432,7 +459,9 @@ static int run_start(struct run *run, struct phases *phases)
 	if (run->plan_only)
 		plan_print(plan, stdout, &diag);
 	if (!err) {
-		err = run_place(run, &sys, plan, &diag);
+		err = run_check_peers(run, &sys, plan, &diag);
+		if (!err)
+			err = run_place(run, &sys, plan, &diag);
 		if (err && run->plan_only)
 			diag_print(&diag);
 	}
@@ -458,6 +487,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "memory", required_argument, NULL, 'm' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "numa", required_argument, NULL, 'n' },
+		{ "accept", required_argument, NULL, 'x' },
 		{ "unpack", required_argument, NULL, 'u' },
 		{ "reboot", required_argument, NULL, 'r' },
 		{ "plan", no_argument, NULL, 'p' },
