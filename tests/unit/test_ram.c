@@ -27,7 +27,7 @@ struct host {
 	int fail_with;
 	int nr_fds;
 	long mapped;
-	int nr_discards, last_discard;
+	atomic_int nr_discards, last_discard;
 };
 
 static struct host *host_of(struct sys *sys)
