@@ -68,7 +68,11 @@ static void check_print_kind(const struct host_audit *audit, int id, enum host_f
 		if (!any)
 			printf("  %s\n", kind->title);
 		any = true;
-		printf("    %s: %s\n", finding->object, finding->seen);
+		/* Some sentences begin with their object. */
+		if (strncmp(finding->seen, finding->object, strlen(finding->object)))
+			printf("    %s: %s\n", finding->object, finding->seen);
+		else
+			printf("    %s\n", finding->seen);
 	}
 	if (any && state == HOST_FOUND)
 		printf("  remedy: %s\n", kind->remedy);

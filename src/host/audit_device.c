@@ -41,6 +41,19 @@ static void look_close(struct audit_look *look, enum host_finding_id id, size_t 
 		host_audit_add(look->audit, id, HOST_ABSENT, "devices", "none of %zu", nr_asked);
 }
 
+/*
+ * Whether anybody would give it to a VM: asked for by name, or of a kind that is. The chipset's own
+ * helpers (memory controllers, timers, SMBus, sensors) would only hide what matters.
+ */
+static bool look_is_candidate(const struct audit_look *look, const struct host_function *f)
+{
+	uint32_t base = f->class_code >> 16, sub = f->class_code >> 8;
+
+	if (host_function_is_bridge(f) || f->group < 0)
+		return false;
+	return look->selected || (base != 0x05 && base != 0x08 && base != 0x11 && sub != 0x0c05);
+}
+
 static void look_reset(struct audit_look *look)
 {
 	size_t nr_found = 0, nr_asked = 0, nr_unknown = 0;
@@ -48,10 +61,7 @@ static void look_reset(struct audit_look *look)
 	for (size_t i = 0; i < look_inventory(look)->nr_functions; i++) {
 		const struct host_function *f = &look_inventory(look)->function[i];
 
-		if (!look_selects(look, i) || host_function_is_bridge(f))
-			continue;
-		/* Only what can be given to a VM: without a group nothing can. */
-		if (f->group < 0)
+		if (!look_selects(look, i) || !look_is_candidate(look, f))
 			continue;
 		nr_asked++;
 		nr_unknown += !!(f->unknown & HOST_UNKNOWN_RESET);
@@ -91,7 +101,7 @@ static void look_intx(struct audit_look *look)
 		const struct host_function *f = &inventory->function[i], *other = NULL;
 		int irq;
 
-		if (!look_selects(look, i) || host_function_is_bridge(f) || f->group < 0)
+		if (!look_selects(look, i) || !look_is_candidate(look, f))
 			continue;
 		nr_asked++;
 		nr_unknown += !f->config.visible;
@@ -152,7 +162,7 @@ static void look_numa(struct audit_look *look)
 	for (size_t i = 0; many && i < look_inventory(look)->nr_functions; i++) {
 		const struct host_function *f = &look_inventory(look)->function[i];
 
-		if (!look_selects(look, i) || host_function_is_bridge(f) || f->group < 0)
+		if (!look_selects(look, i) || !look_is_candidate(look, f))
 			continue;
 		nr_asked++;
 		if (f->numa_node >= 0)

@@ -112,7 +112,7 @@ static const struct {
 	{ "iommu-not-on", HOST_UNSAFE, "memlock-low no-iommu " },
 	{ "laptop-open", HOST_UNSAFE, "ats-external boot-dma external-dma memlock-low " },
 	{ "laptop-thunderbolt", HOST_WARNING, "memlock-low " },
-	{ "mixed-slot", HOST_WARNING, "memlock-low no-reset peer-path " },
+	{ "mixed-slot", HOST_WARNING, "memlock-low peer-path " },
 	{ "nic-sriov", HOST_WARNING, "memlock-low " },
 	{ "no-iommu", HOST_UNSAFE, "irq-remapping-off memlock-low no-iommu " },
 	{ "noiommu-mode", HOST_UNSAFE,
@@ -258,6 +258,24 @@ static void only_the_devices_asked_about_and_their_groups_are_looked_at(void **s
 	fixture_fini(&f);
 }
 
+static void the_chipsets_helpers_are_looked_at_only_when_named(void **state)
+{
+	bool selected[64] = { false };
+	struct pci_address address;
+	struct fixture f;
+	int index;
+
+	fixture_init(&f, "mixed-slot", NULL);
+	assert_null(find(&f, "no-reset", HOST_FOUND));
+	assert_int_equal(pci_address_parse("0:1e.0", &address), 0);
+	index = host_topology_index(&f.topology, address);
+	fixture_fini(&f);
+	selected[index] = true;
+	fixture_init(&f, "mixed-slot", selected);
+	expect_found(&f, "no-reset", "0000:00:1e.0", "no reset method");
+	fixture_fini(&f);
+}
+
 static void acs_options_of_the_kernel_are_noticed(void **state)
 {
 	static const char *const lines[] = { "pci=config_acs=101@0000:01:00.0",
@@ -387,6 +405,7 @@ int main(void)
 		cmocka_unit_test(what_a_user_cannot_see_is_unknown_not_absent),
 		cmocka_unit_test(an_empty_capture_knows_nothing_and_finds_nothing),
 		cmocka_unit_test(only_the_devices_asked_about_and_their_groups_are_looked_at),
+		cmocka_unit_test(the_chipsets_helpers_are_looked_at_only_when_named),
 		cmocka_unit_test(acs_options_of_the_kernel_are_noticed),
 		cmocka_unit_test(fault_lines_are_told_from_others),
 		cmocka_unit_test(every_finding_is_explained_and_documented),
