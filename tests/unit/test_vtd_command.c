@@ -449,12 +449,35 @@ static void a_late_device_stops_the_queue_with_a_time_out(void **state)
 	assert_true(submit(v, INV_TLB_PAGES, 0x1000));
 }
 
+static void figures_count_what_happened(void **state)
+{
+	struct vtd_world *v = *state;
+	struct vtd_stats before, after;
+
+	vtd_stats(v->vtd, &before);
+	for (unsigned int i = 0; i < 6; i++)
+		dma(v, 0x1000, IOMMU_READ);
+	assert_true(submit(v, INV_TLB_GLOBAL, 0));
+	assert_true(submit(v, INV_IEC_GLOBAL, 0));
+	assert_false(submit(v, 0, 0));
+	vtd_stats(v->vtd, &after);
+	assert_int_equal(after.nr_faults - before.nr_faults, 6);
+	assert_int_equal(after.nr_faults_lost - before.nr_faults_lost, 2);
+	assert_int_equal(after.nr_commands - before.nr_commands, 2);
+	assert_int_equal(after.nr_queue_errors - before.nr_queue_errors, 1);
+	assert_int_equal(atomic_load(&v->dev->nr_faults), 6);
+}
+
 static void reset_is_power_on(void **state)
 {
 	struct vtd_world *v = *state;
 
 	dma(v, 0x1000, IOMMU_READ);
 	assert_false(submit(v, 0, 0));
+	gcmd(v, 0, GCMD_TE);
+	reg_write(v, VTD_PLMLIMIT, 4, MIB(2));
+	reg_write(v, VTD_PMEN, 4, 0x80000000);
+	assert_int_equal(dma(v, 0x1000, IOMMU_READ), -EFAULT);
 	vtd_reset(v->vtd);
 	assert_int_equal(reg(v, VTD_GSTS, 4), 0);
 	assert_int_equal(reg(v, VTD_FSTS, 4), 0);
@@ -491,6 +514,7 @@ int main(void)
 		T(a_pending_fault_event_that_was_served_is_dropped),
 		T(status_is_not_written_before_the_section_ends),
 		T(a_late_device_stops_the_queue_with_a_time_out),
+		T(figures_count_what_happened),
 		T(reset_is_power_on),
 	};
 

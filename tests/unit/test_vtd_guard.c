@@ -300,6 +300,21 @@ static void faults_that_the_host_reports_fill_the_same_bucket(void **state)
 	assert_int_equal(dma(v, 0x1000, IOMMU_READ), -EPERM);
 }
 
+static void bad_translation_requests_fill_the_bucket_too(void **state)
+{
+	struct vtd_world *v = *state;
+	struct atc atc = { 0 };
+	struct iommu_page page;
+
+	vtd_iommu(v->vtd)->quarantine = (struct quarantine_policy){ .burst = 10 };
+	atc_on(v, &atc, (struct iommu_ats_policy){ 0 });
+	world_ss(&v->w, v->ss, 4, 1, 0x1000, 0x5000 | R | BIT64(50));
+	for (unsigned int i = 0; i < 11; i++)
+		assert_int_equal(ats_ask(v, 0x1000, R, &page), -EFAULT);
+	assert_int_equal(ats_ask(v, 0x1000, R, &page), -EPERM);
+	assert_int_equal(dma(v, 0x2000, IOMMU_READ), -EPERM);
+}
+
 static void the_bucket_leaks(void **state)
 {
 	struct quarantine_policy policy = { .burst = 10, .per_second = 10 };
@@ -415,6 +430,7 @@ int main(void)
 		T(an_invalidation_waits_for_the_device),
 		T(a_device_that_keeps_faulting_is_quarantined_and_the_guest_told),
 		T(faults_that_the_host_reports_fill_the_same_bucket),
+		T(bad_translation_requests_fill_the_bucket_too),
 		cmocka_unit_test(the_bucket_leaks),
 		T(a_superpage_larger_than_its_grant_is_refused),
 		T(a_forgotten_identity_map_is_a_fault_and_not_memory),

@@ -145,6 +145,28 @@ static void both_stages_translate(void **state)
 	assert_int_equal(dma(v, 0x1234, IOMMU_READ), 0x9234);
 }
 
+static void a_large_first_stage_page_is_found_page_by_page_below(void **state)
+{
+	struct vtd_world *v = *state;
+
+	nested(v, 1);
+	for (uint64_t page = WORLD_BASE; page < v->w.next + PAGE_SIZE * 16; page += PAGE_SIZE)
+		world_ss(&v->w, v->ss, 4, 1, page, page | RW);
+	world_fs(&v->w, v->fs, 4, 2, MIB(2), GIB(9) | PS | FS);
+	world_ss(&v->w, v->ss, 4, 1, GIB(9) + 0x3000, 0x7000 | RW);
+	world_ss(&v->w, v->ss, 4, 1, GIB(9) + 0x9000, 0xb000 | RW);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(dma(v, MIB(2) + 0x3123, IOMMU_WRITE), 0x7123);
+		assert_int_equal(dma(v, MIB(2) + 0x9123, IOMMU_WRITE), 0xb123);
+		expect_fault(v, MIB(2) + 0x4000, IOMMU_READ, 0x79);
+	}
+	/* And whole, where the second stage has a page as large. */
+	world_ss(&v->w, v->ss, 4, 2, GIB(9), GIB(12) | PS | RW);
+	forget(v);
+	assert_int_equal(dma(v, MIB(2) + 0x3123, IOMMU_WRITE), GIB(12) + 0x3123);
+	assert_int_equal(dma(v, MIB(4) - 1, IOMMU_WRITE), GIB(12) + MIB(2) - 1);
+}
+
 static void root_entry_faults_are_38_39_3a(void **state)
 {
 	struct vtd_world *v = *state;
@@ -477,6 +499,15 @@ static void pasid_cache_invalidation_makes_an_entry_take_effect(void **state)
 	assert_true(submit(v, 7 | (uint64_t)DOMAIN << 16, 0));
 	assert_true(submit(v, INV_TLB_DOMAIN, 0));
 	assert_int_equal(dma(v, 0x1000, IOMMU_READ), 0x9000);
+	assert_int_equal(dma_pasid(v, 2, 0x1000, IOMMU_READ), 0x9000);
+	/* And back, all of the new domain at once. */
+	second(v, 1);
+	second(v, 2);
+	assert_int_equal(dma_pasid(v, 2, 0x1000, IOMMU_READ), 0x9000);
+	assert_true(submit(v, 7 | (uint64_t)(DOMAIN + 1) << 16, 0));
+	assert_true(submit(v, INV_TLB_GLOBAL, 0));
+	assert_int_equal(dma_pasid(v, 2, 0x1000, IOMMU_READ), 0x5000);
+	assert_int_equal(dma(v, 0x1000, IOMMU_READ), 0x5000);
 }
 
 static void descriptors_must_have_the_modes_width(void **state)
@@ -548,6 +579,7 @@ int main(void)
 		T(the_upper_half_of_a_root_entry_serves_the_upper_functions),
 		T(pass_through_passes),
 		T(both_stages_translate),
+		T(a_large_first_stage_page_is_found_page_by_page_below),
 		T(root_entry_faults_are_38_39_3a),
 		T(context_entry_faults_are_40_to_48),
 		T(pasid_directory_faults_are_50_51_52),

@@ -23,6 +23,8 @@ static struct vtd_world *busy(void)
 	world_set(&v->w, v->irt + 16 * 3 + 8, RID | 1ull << 18);
 	world_set(&v->w, v->irt + 16 * 3, 1 | 0x41 << 16);
 	reg_write(v, VTD_PLMBASE, 4, MIB(4));
+	reg_write(v, VTD_PLMLIMIT, 4, MIB(6));
+	reg_write(v, VTD_PMEN, 4, 0x80000000);
 	reg_write(v, VTD_FEADDR, 4, 0xfee03000);
 	reg_write(v, VTD_FEDATA, 4, 0x33);
 	assert_true(submit(v, INV_TLB_GLOBAL, 0));
@@ -72,6 +74,9 @@ static void a_loaded_unit_goes_on_where_it_was(void **state)
 	assert_int_equal(dma(o, 0x1000, IOMMU_READ), 0x5000);
 	assert_int_equal(iommu_interrupt(o->dev, &in, &out), 0);
 	assert_int_equal(out.data, 0x41);
+	gcmd(o, 0, GCMD_TE);
+	assert_int_equal(dma(o, MIB(4), IOMMU_READ), -EFAULT);
+	translation_on(o);
 	f = fault_take(o);
 	assert_int_equal(f.reason, 6);
 	assert_int_equal(f.addr, 0x2000);
