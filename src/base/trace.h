@@ -72,6 +72,24 @@ static inline void trace_vfio_reset(const char *device, const char *method, int 
 	TRACE3(vfio_reset, device, method, err);
 }
 
+/* A remapping unit refused a request: who, where, and the specification's reason. */
+static inline void trace_iommu_fault(uint16_t rid, uint64_t addr, unsigned int reason)
+{
+	TRACE3(iommu_fault, rid, addr, reason);
+}
+
+/* It forgets translations. scope: enum in struct iommu_inval. Done when the second one fires. */
+static inline void trace_iommu_invalidate(unsigned int scope, uint32_t domain, uint64_t first,
+					  uint64_t last)
+{
+	TRACE4(iommu_invalidate, scope, domain, first, last);
+}
+
+static inline void trace_iommu_invalidated(uint64_t seq, int err)
+{
+	TRACE2(iommu_invalidated, seq, err);
+}
+
 /* The machine was reset; nr: how often so far. */
 static inline void trace_vm_reset(uint64_t nr)
 {

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/bug.h"
+#include "base/trace.h"
 #include "iommu/walk.h"
 
 /* An invalidation that waits longer than this has met a device that broke its contract. */
@@ -302,6 +303,7 @@ int iommu_invalidate(struct iommu *iommu, const struct iommu_inval *inval)
 	uint64_t seq, deadline = 0;
 	int err = 0;
 
+	trace_iommu_invalidate(inval->scope, inval->domain, inval->first, inval->last);
 	log_write(iommu, inval);
 	/* Odd: from here no walk that began before fills a shared cache. */
 	atomic_fetch_add(&iommu->seq, 1);
@@ -323,6 +325,7 @@ int iommu_invalidate(struct iommu *iommu, const struct iommu_inval *inval)
 	}
 	if (iommu->ops->mirror)
 		iommu->ops->mirror(iommu, inval);
+	trace_iommu_invalidated(seq, err);
 	return err;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fault records and the fault event (Intel VT-d spec rev 4.1, 7.2, 7.3, 11.4.7). */
+#include "base/trace.h"
 #include "iommu/vtd_unit.h"
 
 #define FSTS_STATUS (FSTS_PFO | FSTS_PPF | FSTS_IQE | FSTS_ICE | FSTS_ITE)
@@ -64,6 +65,8 @@ static void fault_record(struct vtd *vtd, uint64_t low, uint64_t high)
 	uint32_t addr, upper, data;
 	bool send = false;
 
+	trace_iommu_fault((uint16_t)FIELD_GET(FRCD_SID, high), low,
+			  (unsigned int)FIELD_GET(FRCD_FR, high));
 	lock_take(&f->lock);
 	f->nr++;
 	if (f->fsts & FSTS_PFO) {
