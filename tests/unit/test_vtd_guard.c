@@ -33,7 +33,7 @@ static int teardown(void **state)
 struct atc {
 	struct vtd_world *v;
 	bool silent;
-	unsigned int nr_asked;
+	atomic_uint nr_asked;
 	struct iommu_ats_inval last;
 	uint64_t cookie;
 };
@@ -42,9 +42,9 @@ static void atc_invalidate(void *opaque, const struct iommu_ats_inval *inval, ui
 {
 	struct atc *atc = opaque;
 
-	atc->nr_asked++;
 	atc->last = *inval;
 	atc->cookie = cookie;
+	atomic_fetch_add(&atc->nr_asked, 1);
 	if (!atc->silent)
 		iommu_ats_complete(atc->v->dev, cookie);
 }
@@ -232,8 +232,12 @@ static void *answer_later(void *opaque)
 {
 	struct atc *atc = opaque;
 
-	nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
-	iommu_ats_complete(atc->v->dev, 1);
+	/* Once it has been asked, and some time after. */
+	do
+		nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+	while (!atomic_load(&atc->nr_asked));
+	nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+	iommu_ats_complete(atc->v->dev, atc->cookie);
 	return NULL;
 }
 
