@@ -162,6 +162,7 @@ static int use_look_at_disk(void *opaque, const char *name)
 {
 	struct use_list *list = opaque;
 	char folder[96];
+	int before = list->nr, fd;
 
 	if (strlen(name) >= sizeof(list->disk) - 1 || !use_disk_is_below(list, name))
 		return 0;
@@ -169,6 +170,13 @@ static int use_look_at_disk(void *opaque, const char *name)
 	strcpy(list->disk, name);
 	use_look_at_part(list, folder, name);
 	list->sys->ops->list(list->sys, SYS_TREE_SYS, folder, use_look_at_partition, list);
+	if (list->nr > before)
+		return 0;
+	/* Not all that stands on a disk says so in sysfs (ZFS, a mount elsewhere): ask for it alone. */
+	fd = sys_open(list->sys, SYS_DISK_ALONE, name);
+	if (fd == -EBUSY)
+		use_add(list, ASSIGN_USE_VOLUME, "the kernel holds %s for something", name);
+	sys_close(list->sys, &fd);
 	return 0;
 }
 

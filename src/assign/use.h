@@ -12,7 +12,7 @@
 enum assign_use_kind {
 	ASSIGN_USE_MOUNT,   /* a filesystem on it is mounted */
 	ASSIGN_USE_SWAP,    /* the host swaps to it */
-	ASSIGN_USE_VOLUME,  /* md, LVM, dm-crypt or bcache stands on it */
+	ASSIGN_USE_VOLUME,  /* md, LVM, dm-crypt, ZFS or the like stands on it */
 	ASSIGN_USE_NETWORK, /* an interface of it is up, enslaved or carries the default route */
 	ASSIGN_USE_CONSOLE, /* the host's screen */
 	ASSIGN_USE_VFS,	    /* it carries virtual functions */

@@ -37,7 +37,7 @@ static int real_open_path(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int real_open_under(const char *folder, const char *name)
+static int real_open_under(const char *folder, const char *name, int flags)
 {
 	char path[PATH_MAX];
 
@@ -46,7 +46,7 @@ static int real_open_under(const char *folder, const char *name)
 		return -EINVAL;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
 		return -ENAMETOOLONG;
-	return real_open_path(path, O_RDWR);
+	return real_open_path(path, flags);
 }
 
 /* "fd=N": a descriptor somebody else opened. The duplicate is ours; the original stays theirs. */
@@ -97,9 +97,9 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 	case SYS_VFIO_CONTAINER:
 		return real_open_path("/dev/vfio/vfio", O_RDWR);
 	case SYS_VFIO_GROUP:
-		return real_open_under("/dev/vfio", name);
+		return real_open_under("/dev/vfio", name, O_RDWR);
 	case SYS_VFIO_CDEV:
-		return real_open_under("/dev/vfio/devices", name);
+		return real_open_under("/dev/vfio/devices", name, O_RDWR);
 	case SYS_IOMMUFD:
 		return real_open_path("/dev/iommu", O_RDWR);
 	case SYS_FILE_READ:
@@ -113,6 +113,8 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 		return real_open_memory(name, MFD_ALLOW_SEALING);
 	case SYS_STREAM:
 		return real_open_stream(name);
+	case SYS_DISK_ALONE:
+		return real_open_under("/dev", name, O_RDONLY | O_EXCL);
 	case SYS_EVENTFD:
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return fd < 0 ? -errno : fd;

@@ -31,6 +31,8 @@ enum sys_object {
 	SYS_EVENTFD,	    /* non-blocking, counter 0; name unused */
 	/* name: number of a descriptor on a terminal or pipe; the same, to write without blocking */
 	SYS_STREAM,
+	/* name: "nvme0n1": the disk, read-only and alone; -EBUSY while the kernel holds it or a part */
+	SYS_DISK_ALONE,
 };
 
 /* Trees of small text files. Paths are relative: "bus/pci/devices", "meminfo". */

@@ -41,7 +41,8 @@ struct world {
 	char journal[32768];
 	size_t journal_len;
 	bool locked, group_busy;
-	const char *stubborn; /* vfio-pci does not take this one */
+	const char *held_disk; /* cannot be had alone */
+	const char *stubborn;  /* vfio-pci does not take this one */
 	/* Countdown to the call that fails (one) or after which nothing happens any more (dead). */
 	int countdown;
 	bool one;
@@ -178,6 +179,8 @@ static int fake_open(struct sys *sys, enum sys_object kind, const char *name)
 		return -EIO;
 	if (kind == SYS_VFIO_GROUP)
 		return world->group_busy ? -EBUSY : GROUP_FD;
+	if (kind == SYS_DISK_ALONE)
+		return world->held_disk && !strcmp(name, world->held_disk) ? -EBUSY : GROUP_FD;
 	assert_int_equal(kind, SYS_FILE_WRITE);
 	assert_string_equal(name, ASSIGN_JOURNAL_PATH);
 	return JOURNAL_FD;
@@ -550,6 +553,21 @@ static void the_uses_of_other_devices_do_not_matter(void **state)
 	world_fini(&world);
 }
 
+static void a_disk_the_kernel_holds_is_in_use_whatever_for(void **state)
+{
+	static const char disk[] =
+		"sys block/nvme0n1 -> ../devices/pci0000:00/0000:05:00.0/nvme/nvme0/nvme0n1\n"
+		"sys block/nvme0n1/dev = 259:0\\n\n";
+	struct world world;
+
+	world_init(&world, disk);
+	world.held_disk = "nvme0n1";
+	refuse(&world, "5:0.0", -EBUSY, "the kernel holds nvme0n1 for something");
+	world.held_disk = "nvme1n1";
+	assert_int_equal(run_bind(&world, "5:0.0", false, 0, NULL), 0);
+	world_fini(&world);
+}
+
 static void uses_that_cannot_be_known_are_refused(void **state)
 {
 	struct world world;
@@ -829,6 +847,7 @@ int main(void)
 		cmocka_unit_test(without_vfio_pci_nothing_is_touched),
 		cmocka_unit_test(what_is_in_use_is_refused_by_name),
 		cmocka_unit_test(the_uses_of_other_devices_do_not_matter),
+		cmocka_unit_test(a_disk_the_kernel_holds_is_in_use_whatever_for),
 		cmocka_unit_test(uses_that_cannot_be_known_are_refused),
 		cmocka_unit_test(a_driver_that_refuses_undoes_what_was_done),
 		cmocka_unit_test(two_at_once_are_refused),
