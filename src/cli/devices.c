@@ -87,7 +87,7 @@ static void devices_print_row(const struct survey *survey, int index)
 	used += strlen(name + used);
 	name[used++] = ' ';
 	host_names_device(&survey->names, f->vendor, f->device, name + used, sizeof(name) - used);
-	printf("%-12s %-8s %5s %4s %-12s %-14s %6s %5s %-14s %-12s %s\n", f->name,
+	printf("%-12s %-8s %5s %4s %-15s %-14s %6s %5s %-14s %-12s %s\n", f->name,
 	       host_verdict_word(detail.verdict), devices_number(f->group, group, sizeof(group)),
 	       devices_number(f->numa_node, node, sizeof(node)), f->driver[0] ? f->driver : "-",
 	       devices_reset(f), vfs, msix, bars, link[0] ? link : "-", name);
@@ -128,7 +128,7 @@ static int devices_list(const struct survey *survey, const struct devices_option
 		if (!devices_wanted(survey, options, (int)i))
 			continue;
 		if (!shown++)
-			printf("%-12s %-8s %5s %4s %-12s %-14s %6s %5s %-14s %-12s %s\n", "ADDRESS",
+			printf("%-12s %-8s %5s %4s %-15s %-14s %6s %5s %-14s %-12s %s\n", "ADDRESS",
 			       "ASSIGN", "GROUP", "NODE", "DRIVER", "RESET", "VFS", "MSI-X", "BARS",
 			       "LINK", "NAME");
 		devices_print_row(survey, (int)i);

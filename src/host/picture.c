@@ -82,7 +82,9 @@ static void picture_acs(const struct host_function *f, char *buf, size_t size)
 		return;
 	switch (host_function_isolated(f, &missing)) {
 	case HOST_YES:
-		snprintf(buf, size, "ACS holds");
+		/* A single function has no peers to keep apart. */
+		if (f->config.acs)
+			snprintf(buf, size, "ACS holds");
 		break;
 	case HOST_NO:
 		if (f->config.acs) {
@@ -112,7 +114,7 @@ static void picture_function(const struct picture *picture, int index)
 		x, y, PICTURE_BOX, PICTURE_ROW - 6, bridge ? 2 : 9, colour, bridge ? "0.6" : "1.2");
 	snprintf(text, sizeof(text), "%s", f->name);
 	picture_label(picture, x + 8, y + 14, "a", text);
-	host_names_class(picture->names, f->class_code, text, 24);
+	host_names_class(picture->names, f->class_code, text, 20);
 	picture_label(picture, x + 106, y + 14, "n", text);
 	if (f->group >= 0)
 		snprintf(text, sizeof(text), "group %d", f->group);
