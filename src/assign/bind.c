@@ -54,9 +54,9 @@ static int bind_step_failed(struct diag *diag, int err, const char *name, const 
 {
 	diag_set(diag, err, name, "%s: %s", what, strerror(-err));
 	if (err == -EACCES || err == -EPERM)
-		diag_remedy(diag, "binding and releasing devices needs root");
+		diag_remedy(diag, err, "binding and releasing devices needs root");
 	else
-		diag_remedy(diag, "the kernel's log says more: dmesg | tail");
+		diag_remedy(diag, err, "the kernel's log says more: dmesg | tail");
 	return err;
 }
 
@@ -112,13 +112,14 @@ static int bind_give_back(struct sys *sys, const struct assign_record *record, s
 	if (err == -ENOENT) {
 		diag_set(diag, err, record->name, "its driver %s is no longer loaded",
 			 record->driver);
-		diag_remedy(diag, "modprobe %s, then: airlock release --recover", record->driver);
+		diag_remedy(diag, err, "modprobe %s, then: airlock release --recover",
+			    record->driver);
 		return err;
 	}
 	if (err) {
 		diag_set(diag, err, record->name, "%s does not take it back: %s", record->driver,
 			 strerror(-err));
-		diag_remedy(diag, "dmesg | tail says why; then: airlock release --recover");
+		diag_remedy(diag, err, "dmesg | tail says why; then: airlock release --recover");
 	}
 	return err;
 }
@@ -140,7 +141,7 @@ int assign_check_idle(struct sys *sys, const char *name, struct diag *diag)
 		return 0;
 	}
 	diag_set(diag, -EBUSY, name, "a VM or another program has its group %s open", group);
-	diag_remedy(diag, "stop it first; fuser -v /dev/vfio/%s names it", group);
+	diag_remedy(diag, -EBUSY, "stop it first; fuser -v /dev/vfio/%s names it", group);
 	return -EBUSY;
 }
 
@@ -160,7 +161,7 @@ int assign_check_uses(struct sys *sys, const struct host_function *f, unsigned i
 		if (accepted & BIT(use[i].kind))
 			continue;
 		diag_set(diag, -EBUSY, f->name, "the host uses it: %s", use[i].what);
-		diag_remedy(diag, "stop that use first; or, if it may be lost: --accept %s",
+		diag_remedy(diag, -EBUSY, "stop that use first; or, if it may be lost: --accept %s",
 			    assign_use_word(use[i].kind));
 		return -EBUSY;
 	}
@@ -242,7 +243,8 @@ static int bind_plan_siblings(struct bind_plan *plan, struct assign_journal *jou
 				 "group %d is not viable without %s, which is bound to %s: a group "
 				 "is assigned whole or not at all",
 				 f->group, other->name, other->driver);
-			diag_remedy(diag, "bind the whole group: airlock bind %s --group", f->name);
+			diag_remedy(diag, -EBUSY, "bind the whole group: airlock bind %s --group",
+				    f->name);
 			return -EBUSY;
 		}
 	}
@@ -266,7 +268,8 @@ static int bind_plan_make(struct bind_plan *plan, struct assign_journal *journal
 		if (f->group < 0) {
 			diag_set(diag, -ENODEV, f->name,
 				 "it is in no IOMMU group: nothing would confine its DMA");
-			diag_remedy(diag, "airlock check says why, and how to turn the IOMMU on");
+			diag_remedy(diag, -ENODEV,
+				    "airlock check says why, and how to turn the IOMMU on");
 			return -ENODEV;
 		}
 		err = bind_plan_add(plan, journal, bind, bind->device[i], diag);
@@ -282,7 +285,7 @@ static int bind_check_torn(const struct assign_journal *journal, struct diag *di
 		return 0;
 	diag_set(diag, -EUCLEAN, ASSIGN_JOURNAL_PATH,
 		 "an earlier bind or release was interrupted half-way");
-	diag_remedy(diag, "airlock release --recover gives back what it had taken");
+	diag_remedy(diag, -EUCLEAN, "airlock release --recover gives back what it had taken");
 	return -EUCLEAN;
 }
 
@@ -304,7 +307,7 @@ static int bind_check_driver(struct sys *sys, struct diag *diag)
 	if (err || look.found)
 		return err ? bind_step_failed(diag, err, PATH_DRIVERS, "cannot be listed") : 0;
 	diag_set(diag, -ENOENT, ASSIGN_DRIVER, "the kernel has no such driver");
-	diag_remedy(diag, "modprobe vfio-pci; a kernel without it needs CONFIG_VFIO_PCI");
+	diag_remedy(diag, -ENOENT, "modprobe vfio-pci; a kernel without it needs CONFIG_VFIO_PCI");
 	return -ENOENT;
 }
 
@@ -364,7 +367,8 @@ int assign_bind(struct assign_journal *journal, const struct assign_bind *bind,
 		/* Those never touched are struck as well: giving back what was not taken is nothing. */
 		bind_undo(journal, &plan, plan.nr, moved, opaque);
 		if (assign_journal_is_torn(journal))
-			diag_remedy(diag, "not all could be given back: airlock release --recover");
+			diag_remedy(diag, err,
+				    "not all could be given back: airlock release --recover");
 	}
 out:
 	free(plan.record);
@@ -403,7 +407,7 @@ int assign_release(struct assign_journal *journal, const struct pci_address *add
 		if (!record) {
 			diag_set(diag, -ENOENT, pci_address_format(address[i], name),
 				 "it was not taken by airlock bind: where it belongs is not known");
-			diag_remedy(diag,
+			diag_remedy(diag, -ENOENT,
 				    "give it to a driver by hand: echo > "
 				    "/sys/bus/pci/devices/%s/driver_override, unbind, and "
 				    "drivers_probe",
@@ -419,7 +423,7 @@ int assign_release(struct assign_journal *journal, const struct pci_address *add
 		if (assign_journal_find(journal, address[i]))
 			err = bind_return(journal, address[i], moved, opaque, diag);
 	if (err && assign_journal_is_torn(journal))
-		diag_remedy(diag, "then: airlock release --recover");
+		diag_remedy(diag, -ENOENT, "then: airlock release --recover");
 	return err;
 }
 

@@ -112,7 +112,7 @@ static int journal_parse(struct assign_journal *journal, char *text, struct diag
 		if (err) {
 			diag_set(diag, err, ASSIGN_JOURNAL_PATH,
 				 "line %zu is not one this program wrote", journal->nr_lines + 1);
-			diag_remedy(diag,
+			diag_remedy(diag, err,
 				    "look at the file; when nothing in it is bound to vfio-pci "
 				    "any more, remove it");
 			return err;
@@ -163,14 +163,14 @@ int assign_journal_open(struct sys *sys, struct assign_journal *journal, struct 
 		err = journal->fd;
 		journal_fail(diag, err, "cannot open the journal of bound devices");
 		if (err == -EACCES || err == -EPERM)
-			diag_remedy(diag, "binding and releasing devices needs root");
+			diag_remedy(diag, err, "binding and releasing devices needs root");
 		return err;
 	}
 	err = sys->ops->lock(sys, journal->fd);
 	if (err == -EAGAIN) {
 		diag_set(diag, err, ASSIGN_JOURNAL_PATH,
 			 "another airlock bind, release or vf is at work");
-		diag_remedy(diag, "wait until it has ended");
+		diag_remedy(diag, err, "wait until it has ended");
 	} else if (err) {
 		journal_fail(diag, err, "cannot lock the journal");
 	}

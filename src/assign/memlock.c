@@ -51,7 +51,7 @@ int assign_memlock_check(const struct assign_memlock *plan, const struct host_li
 						 : "");
 	/* Rounded up to whole MiB: `ulimit -l` counts KiB. */
 	need = memlock_add(need, limits->locked_now + MIB(1) - 1) >> 20;
-	diag_remedy(diag,
+	diag_remedy(diag, -ENOMEM,
 		    "raise the limit: ulimit -l %llu (in KiB%s), LimitMEMLOCK=%lluM in a "
 		    "systemd unit, or \"USER - memlock %llu\" in /etc/security/limits.conf and "
 		    "log in again; or give less --memory",
@@ -76,8 +76,9 @@ static int headroom_check_pool(const struct assign_memlock *plan, const struct h
 	host_size_format(plan->hugepage_size, size);
 	if (!pool) {
 		diag_set(diag, -ENOMEM, "huge pages", "this host has no pool of %s pages", size);
-		diag_remedy(diag, "leave hugepages= out, or use a size listed in "
-				  "/sys/kernel/mm/hugepages");
+		diag_remedy(diag, -ENOMEM,
+			    "leave hugepages= out, or use a size listed in "
+			    "/sys/kernel/mm/hugepages");
 		return -ENOMEM;
 	}
 	if (need <= pool->nr_free)
@@ -85,7 +86,7 @@ static int headroom_check_pool(const struct assign_memlock *plan, const struct h
 	diag_set(diag, -ENOMEM, "huge pages", "needs %llu pages of %s, %llu are free of %llu",
 		 (unsigned long long)need, size, (unsigned long long)pool->nr_free,
 		 (unsigned long long)pool->nr);
-	diag_remedy(diag,
+	diag_remedy(diag, -ENOMEM,
 		    "as root: echo %llu > /sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
 		    (unsigned long long)(pool->nr - pool->nr_free + need),
 		    (unsigned long long)(pool->size >> 10));
@@ -108,7 +109,7 @@ static int headroom_check_cgroup(const struct assign_memlock *plan,
 		 host_size_format(plan->ram, need_text),
 		 host_size_format(limits->cgroup_max, max_text),
 		 host_size_format(limits->cgroup_used, used_text), limits->cgroup_file);
-	diag_remedy(diag, "raise it (systemd: MemoryMax=), or give at most --memory %lluM",
+	diag_remedy(diag, -ENOMEM, "raise it (systemd: MemoryMax=), or give at most --memory %lluM",
 		    (unsigned long long)(left >> 20));
 	return -ENOMEM;
 }
@@ -136,7 +137,7 @@ int assign_headroom_check(const struct assign_memlock *plan, const struct host_l
 		 "available, and pinned memory can be neither reclaimed nor swapped",
 		 host_size_format(plan->ram, need_text), host_size_format(reserve, reserve_text),
 		 host_size_format(limits->mem_available, has_text));
-	diag_remedy(diag, "give at most --memory %lluM, or stop something on the host",
+	diag_remedy(diag, -ENOMEM, "give at most --memory %lluM, or stop something on the host",
 		    (unsigned long long)(limits->mem_available > reserve
 						 ? (limits->mem_available - reserve) >> 20
 						 : 0));

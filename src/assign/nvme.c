@@ -138,7 +138,8 @@ int assign_nvme_open(struct sys *sys, const struct host_function *pf, struct ass
 	err = sys->ops->list(sys, SYS_TREE_SYS, "class/nvme", nvme_match, &walk);
 	if (err <= 0) {
 		diag_set(diag, -ENODEV, pf->name, "the nvme driver does not have this drive");
-		diag_remedy(diag, "bind it to nvme: its virtual functions are managed through it");
+		diag_remedy(diag, -ENODEV,
+			    "bind it to nvme: its virtual functions are managed through it");
 		return -ENODEV;
 	}
 	snprintf(path, sizeof(path), "/dev/%s", nvme->node);

@@ -51,7 +51,7 @@ static int peers_refuse(const struct peers *peers, int ours, int theirs, int fro
 		 "between peers",
 		 from == ours ? "it may reach" : "it may be reached by", them->name,
 		 host_config_port_name(&port->config), port->name);
-	diag_remedy(diag,
+	diag_remedy(diag, -EPERM,
 		    "give both to one VM, or move one below a port with ACS (airlock topology); "
 		    "if the two VMs may trust each other: --accept peer-path");
 	return -EPERM;

@@ -159,7 +159,8 @@ static int place_check(struct sys *sys, const struct assign_place *place, int no
 		return 0;
 	diag_set(diag, -ENOMEM, "placement", "node %d has %s to give, the guest's RAM is %s", node,
 		 host_size_format(memory, has), host_size_format(place->ram, need));
-	diag_remedy(diag, "--numa auto takes the rest from other nodes; or give less --memory");
+	diag_remedy(diag, -ENOMEM,
+		    "--numa auto takes the rest from other nodes; or give less --memory");
 	return -ENOMEM;
 }
 
@@ -263,6 +264,7 @@ int assign_place_apply(struct sys *sys, const struct assign_placement *placement
 		return 0;
 	diag_set(diag, err, "placement", "cannot go to node %d: %s", placement->node,
 		 strerror(-err));
-	diag_remedy(diag, "a cpuset of this process's control group may forbid it: --numa off");
+	diag_remedy(diag, err,
+		    "a cpuset of this process's control group may forbid it: --numa off");
 	return err;
 }

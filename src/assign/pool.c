@@ -30,7 +30,7 @@ static int pool_missing(const char *name, int err, struct diag *diag)
 	if (err != -ENOENT)
 		return diag_set(diag, err, name, "the pool cannot be read: %s", strerror(-err));
 	diag_set(diag, err, name, "there is no such pool");
-	diag_remedy(diag, "airlock pool list names them; airlock pool create makes one");
+	diag_remedy(diag, err, "airlock pool list names them; airlock pool create makes one");
 	return err;
 }
 
@@ -45,7 +45,8 @@ static int pool_open(struct sys *sys, const char *name, bool make, struct diag *
 
 	if (!assign_pool_name_ok(name)) {
 		diag_set(diag, -EINVAL, name, "not a pool's name");
-		diag_remedy(diag, "1 to %d letters, digits, - and _", ASSIGN_POOL_NAME - 1);
+		diag_remedy(diag, -EINVAL, "1 to %d letters, digits, - and _",
+			    ASSIGN_POOL_NAME - 1);
 		return -EINVAL;
 	}
 	snprintf(path, sizeof(path), POOL_PATH "%s", name);
@@ -58,7 +59,7 @@ static int pool_open(struct sys *sys, const char *name, bool make, struct diag *
 	if (fd < 0) {
 		diag_set(diag, fd, path, "cannot open the pool: %s", strerror(-fd));
 		if (fd == -EACCES || fd == -EPERM)
-			diag_remedy(diag, "pools need root");
+			diag_remedy(diag, fd, "pools need root");
 		return fd;
 	}
 	for (int i = 0; i < POOL_PATIENCE && err == -EAGAIN; i++) {
@@ -142,7 +143,7 @@ static int pool_check_vfs(const struct host_function *pf, const struct assign_vf
 {
 	if (!nr) {
 		diag_set(diag, -ENOENT, pf->name, "it has no virtual functions");
-		diag_remedy(diag, "airlock vf create %s N [--own-namespaces]", pf->name);
+		diag_remedy(diag, -ENOENT, "airlock vf create %s N [--own-namespaces]", pf->name);
 		return -ENOENT;
 	}
 	for (int i = 0; i < nr; i++) {
@@ -153,14 +154,15 @@ static int pool_check_vfs(const struct host_function *pf, const struct assign_vf
 				"scrubbed");
 		if (!host_driver_is_vfio(vf[i].driver)) {
 			diag_set(diag, -EINVAL, vf[i].name, "it is not bound to vfio-pci");
-			diag_remedy(diag, "airlock bind %s", vf[i].name);
+			diag_remedy(diag, -EINVAL, "airlock bind %s", vf[i].name);
 			return -EINVAL;
 		}
 		if (wipe && !(vf[i].namespaces_known && vf[i].alone)) {
 			diag_set(diag, -EPERM, vf[i].name,
 				 "it shares its namespaces: erasing them would hit the others");
-			diag_remedy(diag, "airlock vf create --own-namespaces, or a pool without "
-					  "--wipe");
+			diag_remedy(diag, -EPERM,
+				    "airlock vf create --own-namespaces, or a pool without "
+				    "--wipe");
 			return -EPERM;
 		}
 	}
@@ -209,7 +211,7 @@ int assign_pool_create(struct assign_journal *journal, const char *name,
 	err = fd < 0 ? fd : sys->ops->size(sys, fd, &size);
 	if (!err && size) {
 		diag_set(diag, -EEXIST, name, "there is a pool of this name");
-		diag_remedy(diag, "airlock pool destroy %s", name);
+		diag_remedy(diag, -EEXIST, "airlock pool destroy %s", name);
 		err = -EEXIST;
 	}
 	if (!err)
@@ -260,7 +262,7 @@ int assign_pool_destroy(struct sys *sys, const char *name, struct diag *diag)
 			continue;
 		diag_set(diag, -EBUSY, name, "%s is leased to process %u",
 			 pci_address_format(pool.vf[i], leased), pid);
-		diag_remedy(diag, "end that process first");
+		diag_remedy(diag, -EBUSY, "end that process first");
 		err = -EBUSY;
 	}
 	if (!err) {
@@ -402,7 +404,7 @@ static int pool_exhausted(const struct assign_pool *pool, struct diag *diag)
 {
 	diag_set(diag, -EAGAIN, pool->name, "all %zu virtual functions of the pool are leased",
 		 pool->nr_vfs);
-	diag_remedy(diag, "airlock pool list says to whom; wait, or make a larger pool");
+	diag_remedy(diag, -EAGAIN, "airlock pool list says to whom; wait, or make a larger pool");
 	return -EAGAIN;
 }
 

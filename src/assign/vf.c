@@ -45,15 +45,16 @@ static int vf_check_physical(const struct host_function *pf, struct diag *diag)
 		char name[PCI_ADDRESS_TEXT];
 
 		diag_set(diag, -EINVAL, pf->name, "it is a virtual function itself");
-		diag_remedy(diag, "name its physical function: %s",
+		diag_remedy(diag, -EINVAL, "name its physical function: %s",
 			    pci_address_format(pf->physfn, name));
 		return -EINVAL;
 	}
 	if (!pf->sriov_total) {
 		diag_set(diag, -EINVAL, pf->name,
 			 "it has no SR-IOV: no virtual functions can be made");
-		diag_remedy(diag, "airlock devices shows which have it (column VFS); some firmware "
-				  "setups turn SR-IOV on and off");
+		diag_remedy(diag, -EINVAL,
+			    "airlock devices shows which have it (column VFS); some firmware "
+			    "setups turn SR-IOV on and off");
 		return -EINVAL;
 	}
 	return 0;
@@ -85,7 +86,7 @@ static int vf_share(const struct assign_nvme *nvme, unsigned int nr, uint16_t *q
 		"share out",
 		nr, nr * VF_MIN_QUEUES, nr * VF_MIN_INTERRUPTS, nvme->queues, nvme->interrupts);
 	if (most)
-		diag_remedy(diag, "make at most %u", most);
+		diag_remedy(diag, -ENOSPC, "make at most %u", most);
 	return -ENOSPC;
 }
 
@@ -164,7 +165,7 @@ static int vf_plan_nvme(struct vf_plan *plan, const struct host_function *pf, st
 		diag_set(diag, -ENOSPC, plan->nvme.node,
 			 "%u namespaces that nobody sees are needed, one for each; there are %d",
 			 create->nr, plan->nr_namespaces);
-		diag_remedy(diag,
+		diag_remedy(diag, -ENOSPC,
 			    "make them: nvme create-ns /dev/%s ...; or share the host's "
 			    "namespaces: without --own-namespaces",
 			    plan->nvme.node);
@@ -174,7 +175,7 @@ out:
 	if (!err && create->own_namespaces && !plan->nvme.has_attachment) {
 		diag_set(diag, -EOPNOTSUPP, plan->nvme.node,
 			 "the drive cannot attach namespaces to one controller alone");
-		diag_remedy(diag,
+		diag_remedy(diag, -EOPNOTSUPP,
 			    "all its virtual functions see all its namespaces: use them for VMs "
 			    "that may see each other's data");
 		err = -EOPNOTSUPP;
@@ -245,7 +246,7 @@ int assign_vf_create(struct assign_journal *journal, const struct host_function 
 	if (pf->sriov_vfs) {
 		diag_set(diag, -EBUSY, pf->name, "it has %u virtual functions already",
 			 pf->sriov_vfs);
-		diag_remedy(diag, "use those (airlock vf list), or: airlock vf destroy %s",
+		diag_remedy(diag, -EBUSY, "use those (airlock vf list), or: airlock vf destroy %s",
 			    pf->name);
 		return -EBUSY;
 	}
@@ -271,8 +272,9 @@ int assign_vf_create(struct assign_journal *journal, const struct host_function 
 	if (err) {
 		diag_set(diag, err, pf->name, "the kernel does not make %u virtual functions: %s",
 			 create->nr, strerror(-err));
-		diag_remedy(diag, "dmesg | tail says more; the bus needs room for their addresses "
-				  "(pci=realloc)");
+		diag_remedy(diag, err,
+			    "dmesg | tail says more; the bus needs room for their addresses "
+			    "(pci=realloc)");
 	} else if (plan->is_nvme && plan->nvme.has_secondaries) {
 		err = vf_set_up_nvme(plan, create, diag);
 	}

@@ -23,19 +23,17 @@ int diag_set(struct diag *diag, int err, const char *object, const char *reason,
 	return err;
 }
 
-int diag_remedy(struct diag *diag, const char *remedy, ...)
+int diag_remedy(struct diag *diag, int err, const char *remedy, ...)
 {
 	va_list args;
 
-	if (!diag)
-		return -EINVAL;
-	BUG_ON(!diag->err);
-	if (diag->remedy[0])
-		return diag->err;
+	BUG_ON(err >= 0);
+	if (!diag || diag->err != err || diag->remedy[0])
+		return err;
 	va_start(args, remedy);
 	vsnprintf(diag->remedy, sizeof(diag->remedy), remedy, args);
 	va_end(args);
-	return diag->err;
+	return err;
 }
 
 void diag_clear(struct diag *diag)

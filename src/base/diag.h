@@ -35,8 +35,12 @@ struct diag {
 int diag_set(struct diag *diag, int err, const char *object, const char *reason, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Adds the remedy to the refusal just set. Returns diag's err (-EINVAL when diag is NULL). */
-int diag_remedy(struct diag *diag, const char *remedy, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Adds the remedy to the refusal just set with `err`; an earlier refusal that stands keeps its own.
+ * Returns err, with or without a diag.
+ */
+int diag_remedy(struct diag *diag, int err, const char *remedy, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Forgets the refusal: for a caller that tries something else instead. */
 void diag_clear(struct diag *diag);

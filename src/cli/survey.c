@@ -57,7 +57,7 @@ int survey_find(const struct survey *survey, const char *text, struct diag *diag
 
 	if (pci_address_parse(text, &address)) {
 		diag_set(diag, -EINVAL, text, "not a PCI address");
-		diag_remedy(diag, "write it as 0000:03:00.0, or in short as 03:00.0");
+		diag_remedy(diag, -EINVAL, "write it as 0000:03:00.0, or in short as 03:00.0");
 		return -EINVAL;
 	}
 	index = host_topology_index(&survey->topology, address);
@@ -65,7 +65,7 @@ int survey_find(const struct survey *survey, const char *text, struct diag *diag
 		return index;
 	diag_set(diag, -ENODEV, pci_address_format(address, name),
 		 "this host has no such PCI function");
-	diag_remedy(diag, "list those it has: airlock devices");
+	diag_remedy(diag, -ENODEV, "list those it has: airlock devices");
 	return -ENODEV;
 }
 

@@ -98,7 +98,7 @@ static int dma_refuse_window(const struct dma_space *space, struct range r, stru
 	if (hole.last == UINT64_MAX) {
 		diag_set(diag, -ERANGE, space->config.name,
 			 "the IOMMU cannot address 0x%" PRIx64 " and above", hole.first);
-		return diag_remedy(diag,
+		return diag_remedy(diag, -ERANGE,
 				   "give the VM less memory, so that it ends below 0x%" PRIx64,
 				   hole.first);
 	}
@@ -106,7 +106,7 @@ static int dma_refuse_window(const struct dma_space *space, struct range r, stru
 		 "devices cannot reach 0x%" PRIx64 "-0x%" PRIx64
 		 ": the host reserves that range, and the VM has memory there",
 		 hole.first, hole.last);
-	return diag_remedy(diag,
+	return diag_remedy(diag, -ERANGE,
 			   "give the VM less memory, so that it ends below 0x%" PRIx64
 			   "; /sys/kernel/iommu_groups/*/reserved_regions says whose range it is",
 			   hole.first);
@@ -116,8 +116,9 @@ static int dma_refuse_count(const struct dma_space *space, struct diag *diag)
 {
 	diag_set(diag, -ENOSPC, space->config.name,
 		 "all %" PRIu64 " mappings the kernel allows are in use", space->max_mappings);
-	return diag_remedy(diag, "raise vfio_iommu_type1.dma_entry_limit on the host, or let the "
-				 "guest map in larger pieces");
+	return diag_remedy(diag, -ENOSPC,
+			   "raise vfio_iommu_type1.dma_entry_limit on the host, or let the "
+			   "guest map in larger pieces");
 }
 
 /* The kernel's number says little; what it stands for is worked out from the limits. */
@@ -135,7 +136,7 @@ static int dma_refuse_kernel(struct dma_space *space, int err, struct range at, 
 	if (!limits.memlock_known || limits.memlock_soft == SYS_UNLIMITED ||
 	    limits.can_lock_all == HOST_YES) {
 		diag_set(diag, err, name, "the host has no memory to pin %" PRIu64 " MiB", mib);
-		return diag_remedy(diag, "give the VM less memory, or free some on the host");
+		return diag_remedy(diag, err, "give the VM less memory, or free some on the host");
 	}
 	diag_set(diag, err, name,
 		 "needs %" PRIu64 " MiB of locked memory, has %" PRIu64 " MiB of %" PRIu64
@@ -145,7 +146,7 @@ static int dma_refuse_kernel(struct dma_space *space, int err, struct range at, 
 			 ? (limits.memlock_soft - limits.locked_now) >> 20
 			 : 0,
 		 limits.memlock_soft >> 20);
-	return diag_remedy(diag,
+	return diag_remedy(diag, err,
 			   "raise it: ulimit -l %" PRIu64 ", LimitMEMLOCK= of a systemd unit, or "
 			   "memlock in /etc/security/limits.conf",
 			   (limits.locked_now + range_len(at)) >> 10);

@@ -257,8 +257,9 @@ static int file_parse(char *text, size_t len, const char *name, struct host_capt
 			diag_set(diag, -EINVAL, name,
 				 "not a host capture: it does not begin with "
 				 "\"" CAPTURE_HEAD "\"");
-			diag_remedy(diag, "make one on the host in question: airlock host capture "
-					  "FILE");
+			diag_remedy(diag, -EINVAL,
+				    "make one on the host in question: airlock host capture "
+				    "FILE");
 			return -EINVAL;
 		}
 		if (err)

@@ -192,10 +192,10 @@ int host_group_viable(const struct host_group *group, struct diag *diag)
 			 "whole or not at all",
 			 member->name, member->driver);
 		if (member->is_pci)
-			diag_remedy(diag, "bind the whole group: airlock bind %s --group",
+			diag_remedy(diag, -EBUSY, "bind the whole group: airlock bind %s --group",
 				    member->name);
 		else
-			diag_remedy(diag, "%s is no PCI device: unbind it from %s by hand",
+			diag_remedy(diag, -EBUSY, "%s is no PCI device: unbind it from %s by hand",
 				    member->name, member->driver);
 		return -EBUSY;
 	}

@@ -278,7 +278,7 @@ int host_function_read(struct sys *sys, struct pci_address address, struct host_
 	function_path_init(&path, out->name);
 	if (function_read_identity(sys, &path, out)) {
 		diag_set(diag, -ENODEV, out->name, "this host has no such PCI function");
-		diag_remedy(diag, "list those it has: airlock devices");
+		diag_remedy(diag, -ENODEV, "list those it has: airlock devices");
 		return -ENODEV;
 	}
 	if (!sys_read_link_name(sys, SYS_TREE_SYS, function_path_to(&path, "physfn"), name,
@@ -350,8 +350,9 @@ int host_inventory_read(struct sys *sys, struct host_inventory *out, struct diag
 		diag_set(diag, err, "/sys/bus/pci/devices",
 			 "cannot list this host's PCI functions: %s", strerror(-err));
 		if (err == -ENOENT)
-			diag_remedy(diag, "the host needs a kernel with PCI support and sysfs "
-					  "mounted on /sys");
+			diag_remedy(diag, err,
+				    "the host needs a kernel with PCI support and sysfs "
+				    "mounted on /sys");
 		return err;
 	}
 	if (out->nr_functions)
@@ -385,14 +386,14 @@ int host_address_resolve(struct sys *sys, const char *text, struct pci_address *
 
 	if (pci_address_parse(text, &address)) {
 		diag_set(diag, -EINVAL, text, "not a PCI address");
-		diag_remedy(diag, "write it as 0000:03:00.0, or in short as 03:00.0");
+		diag_remedy(diag, -EINVAL, "write it as 0000:03:00.0, or in short as 03:00.0");
 		return -EINVAL;
 	}
 	snprintf(path, sizeof(path), PATH_DEVICES "%s/uevent", pci_address_format(address, name));
 	err = sys_read_text(sys, SYS_TREE_SYS, path, uevent, sizeof(uevent));
 	if (err == -ENOENT || err == -ENODEV || err == -ENXIO) {
 		diag_set(diag, -ENODEV, name, "this host has no such PCI function");
-		diag_remedy(diag, "list those it has: airlock devices");
+		diag_remedy(diag, -ENODEV, "list those it has: airlock devices");
 		return -ENODEV;
 	}
 	*out = address;

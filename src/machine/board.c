@@ -13,7 +13,7 @@ int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, st
 	if (*bus)
 		return 0;
 	diag_set(diag, -ENOENT, id, "there is no such bus");
-	return diag_remedy(diag,
+	return diag_remedy(diag, -ENOENT,
 			   "name pcie.0, or a port made before with "
 			   "--device root-port,id=%s",
 			   id);

@@ -23,7 +23,7 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 	memset(config, 0, sizeof(*config));
 	if (!host) {
 		diag_set(diag, -EINVAL, spec->whole, "no host= says which function");
-		return diag_remedy(diag,
+		return diag_remedy(diag, -EINVAL,
 				   "airlock devices lists them: --device vfio,host=0000:01:00.0");
 	}
 	err = host_address_resolve(sys, host, &config->host, diag);
@@ -220,5 +220,6 @@ const struct device_class *device_class_find(const char *name)
 int device_class_unknown(const struct spec *spec, struct diag *diag)
 {
 	diag_set(diag, -EINVAL, spec->whole, "there is no device class '%s'", spec->class_name);
-	return diag_remedy(diag, "airlock run --device help lists the classes and their keys");
+	return diag_remedy(diag, -EINVAL,
+			   "airlock run --device help lists the classes and their keys");
 }

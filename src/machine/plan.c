@@ -30,7 +30,7 @@ int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct di
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		if (pci_address_equal(plan->vfio[i]->function.address, config->host)) {
 			diag_set(diag, -EEXIST, name, "is given to the VM twice");
-			return diag_remedy(diag, "name it in one --device only");
+			return diag_remedy(diag, -EEXIST, "name it in one --device only");
 		}
 	p = calloc(1, sizeof(*p));
 	if (!p)

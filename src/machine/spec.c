@@ -96,7 +96,8 @@ int spec_done(const struct spec *spec, struct diag *diag)
 	if (!key)
 		return 0;
 	diag_set(diag, -EINVAL, spec->whole, "%s has no key '%s'", spec->class_name, key);
-	return diag_remedy(diag, "airlock run --device help lists the classes and their keys");
+	return diag_remedy(diag, -EINVAL,
+			   "airlock run --device help lists the classes and their keys");
 }
 
 int parse_size(const char *text, uint64_t *size)

@@ -24,10 +24,12 @@ static int vm_open_node(struct sys *sys, struct diag *diag)
 		return fd;
 	diag_set(diag, fd, "/dev/kvm", "cannot be opened: %s", strerror(-fd));
 	if (fd == -EACCES || fd == -EPERM)
-		return diag_remedy(diag, "add yourself to the group that owns it, often kvm: "
-					 "usermod -aG kvm $USER; then log in again");
-	return diag_remedy(diag, "load kvm_intel or kvm_amd, and switch virtualisation on in the "
-				 "firmware set-up");
+		return diag_remedy(diag, fd,
+				   "add yourself to the group that owns it, often kvm: "
+				   "usermod -aG kvm $USER; then log in again");
+	return diag_remedy(diag, fd,
+			   "load kvm_intel or kvm_amd, and switch virtualisation on in the "
+			   "firmware set-up");
 }
 
 int vm_check_kvm(struct sys *sys, struct diag *diag)

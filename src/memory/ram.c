@@ -69,7 +69,7 @@ static int ram_check_available(struct ram *ram, struct diag *diag)
 		 "%" PRIu64 " MiB wanted, but the host has %" PRIu64 " MiB available of %" PRIu64
 		 " MiB",
 		 ram->size >> 20, available >> 20, total >> 20);
-	diag_remedy(diag,
+	diag_remedy(diag, -ENOMEM,
 		    "give the guest at most --memory %" PRIu64 "M, or free memory on the host",
 		    align_down(available >> 20, 64));
 	return -ENOMEM;
@@ -97,7 +97,7 @@ static int ram_refuse_hugepages(struct ram *ram, struct diag *diag)
 	diag_set(diag, -ENOMEM, RAM_OBJECT,
 		 "huge pages of %s: %" PRIu64 " needed, %" PRIu64 " free of %" PRIu64,
 		 ram->page_size == GIB(1) ? "1 GiB" : "2 MiB", need, unused, nr);
-	diag_remedy(diag,
+	diag_remedy(diag, -ENOMEM,
 		    "echo %" PRIu64 " > /sys/kernel/mm/hugepages/hugepages-%" PRIu64
 		    "kB/nr_hugepages%s",
 		    nr + need - min_u64(need, unused), kib,
@@ -127,8 +127,9 @@ static int ram_refuse_map(struct ram *ram, int err, struct diag *diag)
 	diag_set(diag, err, RAM_OBJECT, "the host does not map %" PRIu64 " MiB: %s",
 		 ram->size >> 20, strerror(-err));
 	if (err == -ENOMEM)
-		diag_remedy(diag, "give the guest less (--memory), or look at ulimit -v and "
-				  "/proc/sys/vm/overcommit_memory");
+		diag_remedy(diag, err,
+			    "give the guest less (--memory), or look at ulimit -v and "
+			    "/proc/sys/vm/overcommit_memory");
 	return err;
 }
 
@@ -315,7 +316,7 @@ static int ram_prefault(struct ram *ram, const struct ram_config *config, struct
 		return 0;
 	diag_set(diag, err, RAM_OBJECT, "the host could not provide all of %" PRIu64 " MiB: %s",
 		 ram->size >> 20, strerror(-err));
-	return diag_remedy(diag,
+	return diag_remedy(diag, err,
 			   "give the guest less (--memory), free memory on the host, or raise "
 			   "the limit of its control group");
 }

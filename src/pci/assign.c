@@ -244,7 +244,7 @@ static int assign_refuse(struct assign *assign, int err, const char *where, uint
 		 "the devices' BARs %s need %llu MiB of addresses%s, and there are %llu MiB", where,
 		 (unsigned long long)(need >> 20), need ? "" : " (more than can be counted)",
 		 (unsigned long long)(range_len(range) >> 20));
-	diag_remedy(assign->diag, "give the VM fewer devices with large BARs");
+	diag_remedy(assign->diag, err, "give the VM fewer devices with large BARs");
 	return err;
 }
 

@@ -18,19 +18,20 @@ int vfio_refuse_open(struct sys *sys, int err, const char *object, const char *p
 	case -ENODEV:
 	case -ENXIO:
 		diag_set(diag, err, object, "%s is not there", path);
-		return diag_remedy(diag,
+		return diag_remedy(diag, err,
 				   "load the driver (modprobe vfio-pci) and bind the device: "
 				   "airlock bind %s",
 				   object);
 	case -EACCES:
 	case -EPERM:
 		diag_set(diag, err, object, "no permission to open %s", path);
-		return diag_remedy(diag, "give this user the node (chown, or a udev rule), or pass "
-					 "an open descriptor as fd=N");
+		return diag_remedy(diag, err,
+				   "give this user the node (chown, or a udev rule), or pass "
+				   "an open descriptor as fd=N");
 	case -EBUSY:
 		diag_set(diag, err, object, "%s is in use by another process", path);
-		return diag_remedy(diag, "a group is held by one process at a time: see fuser %s",
-				   path);
+		return diag_remedy(diag, err,
+				   "a group is held by one process at a time: see fuser %s", path);
 	default:
 		return diag_set(diag, err, object, "cannot open %s: %s", path, strerror(-err));
 	}
@@ -51,7 +52,7 @@ int vfio_context_create(const struct vfio_context_config *config, struct vfio_co
 	if (context->fd < 0) {
 		err = vfio_refuse_open(sys, context->fd, "vfio", "/dev/vfio/vfio", diag);
 		if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
-			diag_remedy(diag, "load the driver: modprobe vfio-pci");
+			diag_remedy(diag, err, "load the driver: modprobe vfio-pci");
 		goto err_free;
 	}
 	version = sys_ioctl(sys, context->fd, VFIO_GET_API_VERSION, NULL);
@@ -66,7 +67,7 @@ int vfio_context_create(const struct vfio_context_config *config, struct vfio_co
 	if (err <= 0) {
 		err = err < 0 ? err : -ENOTSUP;
 		diag_set(diag, err, "vfio", "the kernel has no TYPE1v2 container");
-		diag_remedy(diag, "load the driver: modprobe vfio_iommu_type1");
+		diag_remedy(diag, err, "load the driver: modprobe vfio_iommu_type1");
 		goto err_close;
 	}
 	context->type1 = (struct dma_type1){ .sys = sys, .container = context->fd };
@@ -128,17 +129,19 @@ static int vfio_refuse_attach(int err, const struct host_group *host, const char
 				 "the host's firmware keeps memory at 0x%llx for this device "
 				 "(RMRR), which must stay mapped: it cannot be given away",
 				 (unsigned long long)host->reserved[i].iova.first);
-			return diag_remedy(diag, "look for a firmware option that releases the "
-						 "device (BIOS ownership, iLO shared memory, USB "
-						 "legacy support)");
+			return diag_remedy(diag, err,
+					   "look for a firmware option that releases the "
+					   "device (BIOS ownership, iLO shared memory, USB "
+					   "legacy support)");
 		}
 		diag_set(diag, err, object,
 			 "this host does not remap interrupts, so the device could forge "
 			 "interrupts to the host");
 		return diag_remedy(
-			diag, "switch interrupt remapping on (VT-d or AMD-Vi in the firmware, no "
-			      "intremap=off on the kernel's command line); to take the risk "
-			      "instead, set vfio_iommu_type1.allow_unsafe_interrupts=1");
+			diag, err,
+			"switch interrupt remapping on (VT-d or AMD-Vi in the firmware, no "
+			"intremap=off on the kernel's command line); to take the risk "
+			"instead, set vfio_iommu_type1.allow_unsafe_interrupts=1");
 	}
 	if (err == -EBUSY)
 		return diag_set(diag, err, object,
@@ -149,7 +152,7 @@ static int vfio_refuse_attach(int err, const struct host_group *host, const char
 			 "IOMMU group %d does not fit the mappings of the VM's other devices (a "
 			 "reserved region or the address width)",
 			 host->id);
-		return diag_remedy(diag, "see /sys/kernel/iommu_groups/%d/reserved_regions",
+		return diag_remedy(diag, err, "see /sys/kernel/iommu_groups/%d/reserved_regions",
 				   host->id);
 	}
 	return diag_set(diag, err, object, "IOMMU group %d cannot be attached: %s", host->id,
@@ -173,12 +176,14 @@ static int vfio_group_check(struct vfio_context *context, struct vfio_group *gro
 		diag_set(diag, -EBUSY, object,
 			 "IOMMU group %d is not viable: a member is in use by a host driver",
 			 host->id);
-		return diag_remedy(diag, "bind the whole group: airlock bind %s --group", object);
+		return diag_remedy(diag, -EBUSY, "bind the whole group: airlock bind %s --group",
+				   object);
 	}
 	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET) {
 		diag_set(diag, -EBUSY, object, "IOMMU group %d is in another container already",
 			 host->id);
-		return diag_remedy(diag, "hand over the container's descriptor with the group's");
+		return diag_remedy(diag, -EBUSY,
+				   "hand over the container's descriptor with the group's");
 	}
 	return 0;
 }
@@ -239,8 +244,9 @@ int vfio_group_get(struct vfio_context *context, const struct host_group *host, 
 		diag_set(diag, -EPERM, object,
 			 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
 			 "memory of the host");
-		return diag_remedy(diag, "switch the IOMMU on (intel_iommu=on, or AMD-Vi in the "
-					 "firmware) and vfio.enable_unsafe_noiommu_mode off");
+		return diag_remedy(diag, -EPERM,
+				   "switch the IOMMU on (intel_iommu=on, or AMD-Vi in the "
+				   "firmware) and vfio.enable_unsafe_noiommu_mode off");
 	}
 	group = calloc(1, sizeof(*group));
 	if (!group)

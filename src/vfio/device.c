@@ -126,14 +126,14 @@ static int vfio_refuse_device(int err, const char *name, const char *vf_token, s
 	switch (err) {
 	case -ENODEV:
 		diag_set(diag, err, name, "its IOMMU group does not offer it to VFIO");
-		return diag_remedy(diag, "bind it: airlock bind %s", name);
+		return diag_remedy(diag, err, "bind it: airlock bind %s", name);
 	case -EBUSY:
 		return diag_set(diag, err, name, "it is open already");
 	case -EACCES:
 	case -EINVAL:
 		diag_set(diag, err, name, "the PF's driver %s",
 			 vf_token ? "does not know this VF token" : "wants a VF token");
-		return diag_remedy(diag, "give the UUID it was started with: vf-token=UUID");
+		return diag_remedy(diag, err, "give the UUID it was started with: vf-token=UUID");
 	default:
 		return diag_set(diag, err, name, "VFIO does not open it: %s", strerror(-err));
 	}

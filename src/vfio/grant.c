@@ -23,7 +23,7 @@ int vfio_grant_listen(struct vfio_context *context, struct diag *diag)
 			return diag_set(diag, err, "vfio", "guest memory cannot be mapped: %s",
 					strerror(-err));
 		diag_set(diag, err, why->object, "%s", why->reason);
-		return diag_remedy(diag, "%s", why->remedy);
+		return diag_remedy(diag, err, "%s", why->remedy);
 	}
 	context->listening = true;
 	return 0;

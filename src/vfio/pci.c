@@ -198,8 +198,9 @@ static int pci_build(struct vfio_pci *pci, const struct host_function *host, str
 			err == -EBUSY || err == -EPERM
 				? "the only way would reset devices that are not this VM's to reset"
 				: strerror(-err));
-		return diag_remedy(diag, "give the whole bus to this VM, or take the risk with "
-					 "allow-no-reset=on");
+		return diag_remedy(diag, err,
+				   "give the whole bus to this VM, or take the risk with "
+				   "allow-no-reset=on");
 	}
 	err = vfio_config_build(pci, diag);
 	if (err)

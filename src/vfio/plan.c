@@ -22,26 +22,29 @@ static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_co
 	if (fn->group < 0) {
 		diag_set(diag, -ENODEV, fn->name,
 			 "it is in no IOMMU group: this host has no IOMMU, or it is switched off");
-		return diag_remedy(diag, "switch VT-d or AMD-Vi on in the firmware and boot with "
-					 "intel_iommu=on");
+		return diag_remedy(diag, -ENODEV,
+				   "switch VT-d or AMD-Vi on in the firmware and boot with "
+				   "intel_iommu=on");
 	}
 	/* A descriptor that somebody opened proves that it could be. */
 	if (config->group)
 		return 0;
 	if (!host_driver_is_vfio(fn->driver) && !(fn->unknown & HOST_UNKNOWN_DRIVER)) {
+		err = fn->driver[0] ? -EBUSY : -ENODEV;
 		if (fn->driver[0])
-			diag_set(diag, -EBUSY, fn->name, "it is bound to %s", fn->driver);
+			diag_set(diag, err, fn->name, "it is bound to %s", fn->driver);
 		else
-			diag_set(diag, -ENODEV, fn->name, "it is bound to no driver");
-		return diag_remedy(diag, "bind it to VFIO: airlock bind %s%s", fn->name,
+			diag_set(diag, err, fn->name, "it is bound to no driver");
+		return diag_remedy(diag, err, "bind it to VFIO: airlock bind %s%s", fn->name,
 				   plan->group.nr_members > 1 ? " --group" : "");
 	}
 	if (plan->group.noiommu) {
 		diag_set(diag, -EPERM, fn->name,
 			 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
 			 "memory of the host");
-		return diag_remedy(diag, "switch the IOMMU on and "
-					 "vfio.enable_unsafe_noiommu_mode off");
+		return diag_remedy(diag, -EPERM,
+				   "switch the IOMMU on and "
+				   "vfio.enable_unsafe_noiommu_mode off");
 	}
 	err = host_group_viable(&plan->group, diag);
 	if (err)
@@ -52,8 +55,9 @@ static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_co
 		diag_set(diag, -ENOTSUP, fn->name,
 			 "nothing can reset this device, so one user's data and settings would "
 			 "reach the next");
-		return diag_remedy(diag, "move it behind a port of its own, where a bus reset "
-					 "works; to take the risk, add allow-no-reset=on");
+		return diag_remedy(diag, -ENOTSUP,
+				   "move it behind a port of its own, where a bus reset "
+				   "works; to take the risk, add allow-no-reset=on");
 	}
 	return 0;
 }

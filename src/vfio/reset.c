@@ -76,8 +76,9 @@ int vfio_reset_init(struct vfio_pci *pci, const char *methods, struct diag *diag
 		diag_set(diag, -ENOTSUP, pci->device.name,
 			 "nothing can reset this device, so one user's data and settings would "
 			 "reach the next");
-		return diag_remedy(diag, "move it behind a port of its own, where a bus reset "
-					 "works; to take the risk, add allow-no-reset=on");
+		return diag_remedy(diag, -ENOTSUP,
+				   "move it behind a port of its own, where a bus reset "
+				   "works; to take the risk, add allow-no-reset=on");
 	}
 	log_warning(
 		pci->device.name,

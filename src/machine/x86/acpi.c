@@ -542,7 +542,7 @@ int acpi_build(const struct acpi_config *config, struct acpi_blob *blob, struct 
 		diag_set(diag, -E2BIG, "ACPI tables",
 			 "%zu KiB do not fit in the %llu KiB below 1 MiB", b.out.len >> 10,
 			 LAYOUT_ACPI_SIZE >> 10);
-		diag_remedy(diag, "give the guest fewer CPUs");
+		diag_remedy(diag, -E2BIG, "give the guest fewer CPUs");
 		aml_fini(&b.out);
 		return -E2BIG;
 	}

@@ -63,7 +63,7 @@ static int boot_refuse_stranger(const struct boot_image *image, const struct boo
 			 what);
 	else
 		diag_set(diag, -ENOEXEC, image->kernel.name, "is not a kernel");
-	return diag_remedy(diag, "%s",
+	return diag_remedy(diag, -ENOEXEC, "%s",
 			   remedy ? remedy
 				  : "--kernel takes a Linux bzImage or vmlinux for x86-64, an ELF "
 				    "with a PVH note, or a Multiboot 1 image");
@@ -143,7 +143,7 @@ int boot_image_load(struct boot_image *image, const struct ram *ram, gpa_t rsdp,
 	if (range_len(ram->regions[0].gpa) < BOOT_RAM_MIN) {
 		diag_set(diag, -ENOMEM, image->kernel.name, "does not fit in %" PRIu64 " KiB",
 			 ram->size >> 10);
-		return diag_remedy(diag, "give the guest more (--memory)");
+		return diag_remedy(diag, -ENOMEM, "give the guest more (--memory)");
 	}
 	head = malloc(sizeof(*head));
 	if (!head)

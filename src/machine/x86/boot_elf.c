@@ -56,7 +56,7 @@ static bool elf_claims(const struct boot_head *head)
 static int elf_refuse_damaged(const struct boot_image *image, const char *why, struct diag *diag)
 {
 	diag_set(diag, -ENOEXEC, image->kernel.name, "is a damaged ELF: %s", why);
-	return diag_remedy(diag, "copy or build the file again");
+	return diag_remedy(diag, -ENOEXEC, "copy or build the file again");
 }
 
 /* Walks one note segment. True with *entry when the note is in it. */
@@ -125,7 +125,7 @@ static int elf_examine(struct boot_image *image, const struct boot_head *head, s
 	if (elf->machine != EM_X86_64 && elf->machine != EM_386) {
 		diag_set(diag, -ENOEXEC, image->kernel.name, "is an ELF for %s, not for x86-64",
 			 elf_machine_name(elf->machine));
-		return diag_remedy(diag, "take a kernel for x86-64 (amd64)");
+		return diag_remedy(diag, -ENOEXEC, "take a kernel for x86-64 (amd64)");
 	}
 	err = pvh_entry(image, elf, entry, diag);
 	if (err < 0)
@@ -134,7 +134,7 @@ static int elf_examine(struct boot_image *image, const struct boot_head *head, s
 	if (!*pvh && (!elf->is_64 || elf->machine != EM_X86_64)) {
 		diag_set(diag, -ENOEXEC, image->kernel.name,
 			 "is an i386 ELF with neither a Multiboot header nor a PVH note");
-		return diag_remedy(diag, "take a kernel for x86-64 (amd64)");
+		return diag_remedy(diag, -ENOEXEC, "take a kernel for x86-64 (amd64)");
 	}
 	if (!*pvh)
 		*entry = elf->entry;

@@ -52,7 +52,7 @@ static int boot_file_refuse_short(const struct boot_file *file, uint64_t at, uin
 		 "is truncated: %" PRIu64 " bytes wanted at offset %" PRIu64
 		 ", the file has %" PRIu64,
 		 len, at, file->size);
-	return diag_remedy(diag, "copy or build the file again");
+	return diag_remedy(diag, -ENODATA, "copy or build the file again");
 }
 
 int boot_file_read(const struct boot_file *file, uint64_t at, void *buf, uint64_t len,
@@ -84,7 +84,7 @@ int boot_file_place(const struct boot_file *file, uint64_t at, const struct ram 
 		diag_set(diag, -ENOMEM, file->name,
 			 "wants memory at %#" PRIx64 "-%#" PRIx64 ", where the guest has none",
 			 to.v, to.v + len - 1);
-		return diag_remedy(diag, "give the guest more (--memory)");
+		return diag_remedy(diag, -ENOMEM, "give the guest more (--memory)");
 	}
 	return boot_file_read(file, at, span, len, diag);
 }

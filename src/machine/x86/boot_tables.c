@@ -49,7 +49,7 @@ int boot_place_cmdline(struct boot_load *load, const char *cmdline, uint64_t max
 		diag_set(load->diag, -E2BIG, load->image->kernel.name,
 			 "takes a command line of %" PRIu64 " characters, this one has %" PRIu64,
 			 max, len);
-		return diag_remedy(load->diag, "shorten --append");
+		return diag_remedy(load->diag, -E2BIG, "shorten --append");
 	}
 	return ram_write(load->ram, gpa(LAYOUT_CMDLINE), cmdline, len + 1);
 }
@@ -133,7 +133,7 @@ int boot_place_initrd(struct boot_load *load, struct range room, bool lowest, st
 			 "does not fit: the initrd has %" PRIu64 " KiB, the guest has %" PRIu64
 			 " KiB for it besides the kernel",
 			 file->size >> 10, first <= room.last ? (room.last - first + 1) >> 10 : 0);
-		return diag_remedy(load->diag, "give the guest more (--memory)");
+		return diag_remedy(load->diag, -ENOMEM, "give the guest more (--memory)");
 	}
 	start = lowest ? first : align_down(room.last - (file->size - 1), PAGE_SIZE);
 	*at = range_of(start, file->size);

@@ -189,7 +189,7 @@ int elf_place(struct boot_load *load, const struct elf *elf, struct range *where
 				 "wants memory at %#" PRIx64 "-%#" PRIx64
 				 ", where the guest has none",
 				 s->paddr, s->paddr + s->size - 1);
-			return diag_remedy(load->diag, "give the guest more (--memory)");
+			return diag_remedy(load->diag, -ENOMEM, "give the guest more (--memory)");
 		}
 		/* What the file does not fill is zero: RAM is. */
 		err = boot_file_place(file, s->offset, load->ram, gpa(s->paddr), s->file_size,

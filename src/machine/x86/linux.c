@@ -29,7 +29,7 @@ static bool linux_claims(const struct boot_head *head)
 static int linux_refuse(const struct boot_image *image, struct diag *diag, const char *why)
 {
 	diag_set(diag, -ENOEXEC, image->kernel.name, "is a damaged Linux kernel: %s", why);
-	return diag_remedy(diag, "copy or build the file again");
+	return diag_remedy(diag, -ENOEXEC, "copy or build the file again");
 }
 
 int linux_header_check(const struct boot_image *image, const struct boot_head *head,
@@ -47,7 +47,7 @@ int linux_header_check(const struct boot_image *image, const struct boot_head *h
 		diag_set(
 			diag, -ENOEXEC, file->name,
 			"is a Linux kernel without a 64-bit entry: an i386 one, or older than 3.8");
-		return diag_remedy(diag, "take a kernel for x86-64 (amd64)");
+		return diag_remedy(diag, -ENOEXEC, "take a kernel for x86-64 (amd64)");
 	}
 	h.kernel_offset = ((sectors ? sectors : LINUX_SETUP_SECTS_DEFAULT) + 1) * LINUX_SECTOR;
 	promised = field(head, LINUX_SYSSIZE, 4) * 16;
@@ -58,7 +58,7 @@ int linux_header_check(const struct boot_image *image, const struct boot_head *h
 			 "is truncated: its header promises %" PRIu64
 			 " bytes, the file has %" PRIu64,
 			 h.kernel_offset + promised, file->size);
-		return diag_remedy(diag, "copy or build the file again");
+		return diag_remedy(diag, -ENODATA, "copy or build the file again");
 	}
 	h.kernel_size = file->size - h.kernel_offset;
 	h.pref_address = field(head, LINUX_PREF_ADDRESS, 8);
@@ -270,7 +270,7 @@ static int linux_load_packed(struct boot_load *load, const struct linux_header *
 			 "does not fit: it needs memory up to %" PRIu64
 			 " MiB to start, the guest has %" PRIu64 " MiB",
 			 (kernel.last >> 20) + 1, (boot_low_last(load->ram) + 1) >> 20);
-		return diag_remedy(load->diag, "give the guest more (--memory)");
+		return diag_remedy(load->diag, -ENOMEM, "give the guest more (--memory)");
 	}
 	err = boot_file_place(&load->image->kernel, header->kernel_offset, load->ram,
 			      gpa(kernel.first), header->kernel_size, load->diag);
@@ -299,7 +299,7 @@ static int linux_load(struct boot_load *load)
 	if (unpack == BOOT_UNPACK_ALWAYS) {
 		diag_set(load->diag, -EOPNOTSUPP, load->image->kernel.name,
 			 "cannot be unpacked on the host: %s", why);
-		return diag_remedy(load->diag, "let the guest unpack it");
+		return diag_remedy(load->diag, -EOPNOTSUPP, "let the guest unpack it");
 	}
 	snprintf(how, sizeof(how), "unpacked by the guest%s%s%s", why ? " (" : "", why ? why : "",
 		 why ? ")" : "");

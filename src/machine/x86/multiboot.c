@@ -94,7 +94,7 @@ static bool mb_claims(const struct boot_head *head)
 static int mb_refuse(const struct boot_image *image, const char *why, struct diag *diag)
 {
 	diag_set(diag, -ENOEXEC, image->kernel.name, "is a damaged Multiboot image: %s", why);
-	return diag_remedy(diag, "build the file again");
+	return diag_remedy(diag, -ENOEXEC, "build the file again");
 }
 
 /* Either *elf (nr_segments > 0) or the header's addresses say where things go. */
@@ -178,7 +178,7 @@ static int mb_place_raw(struct boot_load *load, const struct mb_header *h, struc
 		diag_set(load->diag, -ENOMEM, file->name,
 			 "wants memory at %#" PRIx64 "-%#" PRIx64 ", where the guest has none",
 			 h->load_addr, h->bss_end - 1);
-		return diag_remedy(load->diag, "give the guest more (--memory)");
+		return diag_remedy(load->diag, -ENOMEM, "give the guest more (--memory)");
 	}
 	*kernel = range_of(h->load_addr, size);
 	return boot_file_place(file, offset, load->ram, gpa(h->load_addr),

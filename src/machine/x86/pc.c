@@ -196,7 +196,7 @@ static int pc_create_fabric(struct vm *vm, struct diag *diag)
 			 "reaches into the upper half of this CPU's %u-bit physical addresses, "
 			 "where PCI devices go",
 			 vm->arch->phys_bits);
-		return diag_remedy(diag, "give the guest less memory");
+		return diag_remedy(diag, -E2BIG, "give the guest less memory");
 	}
 	config.mmio64 = range_of(half, half);
 	err = pci_fabric_create(&vm->platform, &config, &vm->board->fabric);
