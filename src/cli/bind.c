@@ -11,6 +11,7 @@
 
 #include "assign/bind.h"
 #include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 
 #define MODPROBE "/sbin/modprobe"
@@ -45,42 +46,6 @@ struct bind_options {
 	unsigned int accepted;
 };
 
-static int bind_parse(const struct cli_command *self, int argc, char **argv,
-		      const struct option *words, struct bind_options *options)
-{
-	enum assign_use_kind kind;
-	int word;
-
-	*options = (struct bind_options){ 0 };
-	opterr = 0;
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		switch (word) {
-		case 'g':
-			options->group = true;
-			break;
-		case 'r':
-			options->recover = true;
-			break;
-		case 'a':
-			options->all = true;
-			break;
-		case 'x':
-			if (assign_use_by_word(optarg, &kind))
-				return cli_usage_error(
-					self, "--accept %s: not a word that names a loss", optarg);
-			options->accepted |= BIT(kind);
-			break;
-		case 'h':
-			cli_help(self);
-			return -1;
-		default:
-			return cli_usage_error(self, "%s: no such option, or its value is missing",
-					       argv[optind - 1]);
-		}
-	}
-	return 0;
-}
-
 static int bind_devices(struct assign_journal *journal, const struct bind_options *options,
 			char **text, size_t nr, struct diag *diag)
 {
@@ -113,17 +78,15 @@ out:
 
 static int bind_run(const struct cli_command *self, int argc, char **argv)
 {
-	static const struct option words[] = {
-		{ "group", no_argument, NULL, 'g' },
-		{ "accept", required_argument, NULL, 'x' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	struct bind_options options = { 0 };
+	const struct cli_option words[] = {
+		{ "group", CLI_FLAG, &options.group },
+		{ "accept", CLI_LOSS, &options.accepted },
 	};
 	struct assign_journal journal;
-	struct bind_options options;
 	struct diag diag = DIAG_INIT;
 	struct sys sys = sys_real();
-	int status = bind_parse(self, argc, argv, words, &options), err;
+	int status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words)), err;
 
 	if (status)
 		return status < 0 ? CLI_OK : status;
@@ -197,18 +160,16 @@ static int release_devices(struct assign_journal *journal, const struct bind_opt
 
 static int release_run(const struct cli_command *self, int argc, char **argv)
 {
-	static const struct option words[] = {
-		{ "group", no_argument, NULL, 'g' },
-		{ "recover", no_argument, NULL, 'r' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	struct bind_options options = { 0 };
+	const struct cli_option words[] = {
+		{ "group", CLI_FLAG, &options.group },
+		{ "recover", CLI_FLAG, &options.recover },
+		{ "all", CLI_FLAG, &options.all },
 	};
 	struct assign_journal journal;
-	struct bind_options options;
 	struct diag diag = DIAG_INIT;
 	struct sys sys = sys_real();
-	int status = bind_parse(self, argc, argv, words, &options), err;
+	int status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words)), err;
 	size_t nr;
 
 	if (status)

@@ -7,6 +7,7 @@
 
 #include "assign/audit.h"
 #include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 
 /* What an audit's exit status says, beside those of all commands. */
@@ -133,85 +134,19 @@ static int check_print_json(const struct host_audit *audit)
 }
 #endif
 
-/* "4G", "512M", plain bytes. */
-static bool check_parse_size(const char *text, uint64_t *out)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-	unsigned int shift = 0;
-
-	if (end == text || *text == '-')
-		return false;
-	switch (*end) {
-	case 'T':
-		shift = 40;
-		break;
-	case 'G':
-		shift = 30;
-		break;
-	case 'M':
-		shift = 20;
-		break;
-	case 'K':
-		shift = 10;
-		break;
-	case '\0':
-		break;
-	default:
-		return false;
-	}
-	if (*end && end[1])
-		return false;
-	*out = v << shift;
-	return v && *out >> shift == v;
-}
-
 static int check_parse(const struct cli_command *self, int argc, char **argv,
 		       struct check_options *options)
 {
-	static const struct option words[] = {
-		{ "host", required_argument, NULL, 'H' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "explain", required_argument, NULL, 'e' },
-		{ "all", no_argument, NULL, 'a' },
-#ifdef AIRLOCK_JSON
-		{ "json", no_argument, NULL, 'j' },
-#endif
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	const struct cli_option words[] = {
+		{ "host", CLI_TEXT, &options->file },
+		{ "memory", CLI_SIZE, &options->memory },
+		{ "explain", CLI_TEXT, &options->explain },
+		{ "all", CLI_FLAG, &options->all },
+		{ "json", CLI_JSON, &options->json },
 	};
-	int word;
 
 	*options = (struct check_options){ .memory = GIB(4) };
-	opterr = 0;
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		switch (word) {
-		case 'H':
-			options->file = optarg;
-			break;
-		case 'm':
-			if (!check_parse_size(optarg, &options->memory))
-				return cli_usage_error(
-					self, "--memory %s: not a size; write 4G or 512M", optarg);
-			break;
-		case 'e':
-			options->explain = optarg;
-			break;
-		case 'a':
-			options->all = true;
-			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			cli_help(self);
-			return -1;
-		default:
-			return cli_usage_error(self, "%s: no such option, or its value is missing",
-					       argv[optind - 1]);
-		}
-	}
-	return 0;
+	return cli_options_read(self, argc, argv, words, ARRAY_SIZE(words));
 }
 
 /* The devices named, and whatever must go to a VM with them. */

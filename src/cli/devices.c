@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 #include "host/group.h"
 #include "host/text.h"
@@ -342,82 +343,30 @@ static int devices_print_json(const struct survey *survey, const struct devices_
 }
 #endif
 
-/* A small number, as --group and --node take. */
-static bool devices_parse_number(const char *text, int *out)
-{
-	char *end;
-	long v = strtol(text, &end, 10);
-
-	if (end == text || *end || v < 0 || v > INT32_MAX)
-		return false;
-	*out = (int)v;
-	return true;
-}
-
 static int devices_parse(const struct cli_command *self, int argc, char **argv,
 			 struct devices_options *options)
 {
-	static const struct option words[] = {
-		{ "host", required_argument, NULL, 'H' },
-		{ "group", required_argument, NULL, 'g' },
-		{ "node", required_argument, NULL, 'n' },
-		{ "driver", required_argument, NULL, 'd' },
-		{ "class", required_argument, NULL, 'c' },
-		{ "assignable", no_argument, NULL, 'a' },
-		{ "vf", no_argument, NULL, 'v' },
-#ifdef AIRLOCK_JSON
-		{ "json", no_argument, NULL, 'j' },
-#endif
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	const struct cli_option words[] = {
+		{ "host", CLI_TEXT, &options->file },
+		{ "group", CLI_NUMBER, &options->group },
+		{ "node", CLI_NUMBER, &options->node },
+		{ "driver", CLI_TEXT, &options->driver },
+		{ "class", CLI_TEXT, &options->class },
+		{ "assignable", CLI_FLAG, &options->assignable },
+		{ "vf", CLI_FLAG, &options->vfs },
+		{ "json", CLI_JSON, &options->json },
 	};
-	int word;
+	const char *class;
+	int status;
 
 	*options = (struct devices_options){ .group = -1, .node = -1 };
-	opterr = 0;
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		switch (word) {
-		case 'H':
-			options->file = optarg;
-			break;
-		case 'g':
-			if (!devices_parse_number(optarg, &options->group))
-				return cli_usage_error(self, "--group %s: not a number", optarg);
-			break;
-		case 'n':
-			if (!devices_parse_number(optarg, &options->node))
-				return cli_usage_error(self, "--node %s: not a number", optarg);
-			break;
-		case 'd':
-			options->driver = optarg;
-			break;
-		case 'c':
-			options->class = optarg;
-			if (!*optarg || strlen(optarg) > 6 ||
-			    strspn(optarg, "0123456789abcdefABCDEF") != strlen(optarg))
-				return cli_usage_error(self,
-						       "--class %s: not 1 to 6 hexadecimal "
-						       "digits",
-						       optarg);
-			break;
-		case 'a':
-			options->assignable = true;
-			break;
-		case 'v':
-			options->vfs = true;
-			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			cli_help(self);
-			return -1;
-		default:
-			return cli_usage_error(self, "%s: no such option, or its value is missing",
-					       argv[optind - 1]);
-		}
-	}
-	return 0;
+	status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words));
+	class = options->class;
+	if (!status && class &&
+	    (!*class || strlen(class) > 6 ||
+	     strspn(class, "0123456789abcdefABCDEF") != strlen(class)))
+		return cli_usage_error(self, "--class %s: not 1 to 6 hexadecimal digits", class);
+	return status;
 }
 
 static int devices_run(const struct cli_command *self, int argc, char **argv)

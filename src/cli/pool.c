@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "assign/pool.h"
+#include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 
 #define POOL_FOLDER "/run"
@@ -115,17 +117,12 @@ static int pool_run_leased(const char *name, char **command, struct diag *diag)
 
 static int pool_run(const struct cli_command *self, int argc, char **argv)
 {
-	static const struct option words[] = {
-		{ "wipe", no_argument, NULL, 'w' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
+	bool wipe = false;
+	const struct cli_option words[] = { { "wipe", CLI_FLAG, &wipe } };
 	struct diag diag = DIAG_INIT;
 	struct sys sys = sys_real();
-	bool wipe = false;
-	int word, nr, err;
+	int nr, err, status;
 
-	opterr = 0;
 	/* What follows the first word of `lease` is another program's. */
 	if (argc > 1 && !strcmp(argv[1], "lease")) {
 		char **command = argv + 3;
@@ -136,14 +133,9 @@ static int pool_run(const struct cli_command *self, int argc, char **argv)
 			return cli_usage_error(self, "say: lease NAME [--] COMMAND...");
 		return pool_run_leased(argv[2], command, &diag);
 	}
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		if (word == 'w')
-			wipe = true;
-		else if (word == 'h')
-			return cli_help(self);
-		else
-			return cli_usage_error(self, "%s: no such option", argv[optind - 1]);
-	}
+	status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words));
+	if (status)
+		return status < 0 ? CLI_OK : status;
 	argv += optind;
 	nr = argc - optind;
 	if (nr == 3 && !strcmp(argv[0], "create"))

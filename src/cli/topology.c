@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 #include "host/picture.h"
 
@@ -242,42 +243,20 @@ static int topology_print_json(const struct survey *survey)
 static int topology_parse(const struct cli_command *self, int argc, char **argv,
 			  struct topology_options *options)
 {
-	static const struct option words[] = {
-		{ "host", required_argument, NULL, 'H' }, { "svg", required_argument, NULL, 's' },
-#ifdef AIRLOCK_JSON
-		{ "json", no_argument, NULL, 'j' },
-#endif
-		{ "help", no_argument, NULL, 'h' },	  { NULL, 0, NULL, 0 },
+	const struct cli_option words[] = {
+		{ "host", CLI_TEXT, &options->file },
+		{ "svg", CLI_TEXT, &options->svg },
+		{ "json", CLI_JSON, &options->json },
 	};
-	int word;
+	int status;
 
 	*options = (struct topology_options){ 0 };
-	opterr = 0;
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		switch (word) {
-		case 'H':
-			options->file = optarg;
-			break;
-		case 's':
-			options->svg = optarg;
-			break;
-		case 'j':
-			options->json = true;
-			break;
-		case 'h':
-			cli_help(self);
-			return -1;
-		default:
-			return cli_usage_error(self, "%s: no such option, or its value is missing",
-					       argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return cli_usage_error(self,
-				       "%s: the tree is shown whole; for one device: airlock "
-				       "devices %s",
-				       argv[optind], argv[optind]);
-	return 0;
+	status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words));
+	if (status || optind == argc)
+		return status;
+	return cli_usage_error(self,
+			       "%s: the tree is shown whole; for one device: airlock devices %s",
+			       argv[optind], argv[optind]);
 }
 
 static int topology_run(const struct cli_command *self, int argc, char **argv)

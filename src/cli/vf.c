@@ -8,6 +8,7 @@
 
 #include "assign/vf.h"
 #include "base/bits.h"
+#include "cli/options.h"
 #include "cli/survey.h"
 
 #define VF_MAX_LISTED 256
@@ -153,49 +154,17 @@ static int vf_destroy(struct assign_journal *journal, const char *text,
 	return err;
 }
 
-static int vf_parse(const struct cli_command *self, int argc, char **argv,
-		    struct vf_options *options)
-{
-	static const struct option words[] = {
-		{ "own-namespaces", no_argument, NULL, 'o' },
-		{ "accept", required_argument, NULL, 'x' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	enum assign_use_kind kind;
-	int word;
-
-	*options = (struct vf_options){ 0 };
-	opterr = 0;
-	while ((word = getopt_long(argc, argv, "h", words, NULL)) >= 0) {
-		switch (word) {
-		case 'o':
-			options->own_namespaces = true;
-			break;
-		case 'x':
-			if (assign_use_by_word(optarg, &kind))
-				return cli_usage_error(
-					self, "--accept %s: not a word that names a loss", optarg);
-			options->accepted |= BIT(kind);
-			break;
-		case 'h':
-			cli_help(self);
-			return -1;
-		default:
-			return cli_usage_error(self, "%s: no such option, or its value is missing",
-					       argv[optind - 1]);
-		}
-	}
-	return 0;
-}
-
 static int vf_run(const struct cli_command *self, int argc, char **argv)
 {
 	struct assign_journal journal;
-	struct vf_options options;
+	struct vf_options options = { 0 };
+	const struct cli_option words[] = {
+		{ "own-namespaces", CLI_FLAG, &options.own_namespaces },
+		{ "accept", CLI_LOSS, &options.accepted },
+	};
 	struct diag diag = DIAG_INIT;
 	struct sys sys = sys_real();
-	int status = vf_parse(self, argc, argv, &options), nr, err;
+	int status = cli_options_read(self, argc, argv, words, ARRAY_SIZE(words)), nr, err;
 	bool create, destroy;
 
 	if (status)
