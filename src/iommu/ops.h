@@ -394,6 +394,13 @@ int iommu_translate(struct iommu_section *section, uint32_t pasid, uint64_t iova
 int iommu_interrupt(struct iommu_device *dev, const struct msi_message *in,
 		    struct msi_message *out);
 
+/* The same by requester id alone, for who routes messages: as iommu_ops.interrupt. */
+static inline int iommu_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in,
+			      struct msi_message *out)
+{
+	return iommu->ops->interrupt(iommu, rid, in, out);
+}
+
 /* A machine without an IOMMU: addresses and interrupts go through as they are. 0 or -ENOMEM. */
 int iommu_none_create(struct iommu **iommu);
 void iommu_none_destroy(struct iommu *iommu);

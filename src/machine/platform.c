@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "iommu/ops.h"
 #include "machine/arch.h"
 #include "machine/vm.h"
 
@@ -98,7 +99,12 @@ static void vm_msi_detach(struct platform *p, msi_route_t route, int eventfd)
 
 static int vm_msi_send(struct platform *p, rid_t rid, struct msi_message msg)
 {
-	return irq_send(&vm_of(p)->irq, rid, msg);
+	struct msi_message out;
+
+	/* Refused, or posted: nothing to send. */
+	if (iommu_remap(p->iommu, rid, &msg, &out))
+		return 0;
+	return irq_send(&vm_of(p)->irq, rid, out);
 }
 
 static int vm_slot_add(struct platform *p, struct direct_slot *slot)

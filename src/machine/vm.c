@@ -10,6 +10,7 @@
 
 #include "base/bug.h"
 #include "base/trace.h"
+#include "iommu/ops.h"
 #include "machine/arch.h"
 
 /* KVM_CAP_NR_MEMSLOTS where the kernel does not say (api.rst, 4.4). */
@@ -189,10 +190,19 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = loop_create(&vm->loop);
 	if (err)
 		goto err_free;
-	vm->platform = (struct platform){ &vm_platform_ops, sys, vm->loop };
-	err = bus_init(&vm->bus);
+	err = iommu_none_create(&vm->no_iommu);
 	if (err)
 		goto err_loop;
+	vm->platform = (struct platform){
+		.ops = &vm_platform_ops,
+		.sys = sys,
+		.loop = vm->loop,
+		.machine = vm,
+		.iommu = vm->no_iommu,
+	};
+	err = bus_init(&vm->bus);
+	if (err)
+		goto err_iommu;
 	err = vm_open_kvm(vm, diag);
 	if (!err)
 		err = vm_need_caps(vm, diag);
@@ -211,6 +221,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = vm_add_ram(vm, diag);
 	if (err)
 		goto err_arch;
+	vm->platform.ram = vm->ram;
 	phases_mark(phases, "guest RAM");
 	err = vm_add_cpus(vm, diag);
 	if (err)
@@ -237,6 +248,8 @@ err_kvm:
 	sys_close(sys, &vm->vm_fd);
 	sys_close(sys, &vm->kvm_fd);
 	bus_fini(&vm->bus);
+err_iommu:
+	iommu_none_destroy(vm->no_iommu);
 err_loop:
 	loop_destroy(vm->loop);
 err_free:
@@ -261,6 +274,7 @@ void vm_destroy(struct vm *vm)
 	sys_close(vm->sys, &vm->vm_fd);
 	sys_close(vm->sys, &vm->kvm_fd);
 	bus_fini(&vm->bus);
+	iommu_none_destroy(vm->no_iommu);
 	loop_destroy(vm->loop);
 	pthread_cond_destroy(&vm->changed);
 	lock_fini(&vm->listeners_lock);

@@ -42,13 +42,14 @@ enum vm_end {
 enum vcpu_ask { VCPU_RUN, VCPU_PARK, VCPU_QUIT };
 
 struct vm {
-	struct platform platform; /* first: what devices see */
+	struct platform platform; /* what devices see */
 	struct sys *sys;
 	struct vm_config *config; /* borrowed, lives longer */
 	struct loop *loop;
 	int kvm_fd, vm_fd;
-	int kvm_vfio_fd; /* KVM's list of VFIO groups; -1 until there is one */
-	size_t run_size; /* of a vCPU's shared page(s) */
+	int kvm_vfio_fd;	/* KVM's list of VFIO groups; -1 until there is one */
+	size_t run_size;	/* of a vCPU's shared page(s) */
+	struct iommu *no_iommu; /* lets everything through */
 	struct ram *ram;
 	struct direct_slot ram_slots[RAM_REGIONS_MAX];
 	struct lock listeners_lock; /* LOCK_LEAF: the next field */
@@ -114,7 +115,7 @@ unsigned int vm_memory_threads(void);
 
 static inline struct vm *vm_of(struct platform *p)
 {
-	return (struct vm *)(void *)p;
+	return p->machine;
 }
 
 /* The guest is not to run on: it asked for a reset, or the run is over. Under vm->lock. */

@@ -60,6 +60,11 @@ void pci_bars_retry(struct pci_fabric *fabric);
 
 /* function.c: requester id and right to master, here and behind. */
 void pci_function_refresh(struct pci_function *fn);
+/*
+ * An interrupt message goes upstream, if the function may master and is not quarantined. 0, or the
+ * platform's error. Under irq_lock.
+ */
+int pci_message_send(struct pci_function *fn, struct msi_message msg);
 /* The command register or MSI changed: INTx is driven or held back accordingly. */
 void pci_function_intx_update(struct pci_function *fn);
 void pci_function_intx_update_locked(struct pci_function *fn); /* irq_lock held */

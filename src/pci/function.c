@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/endian.h"
+#include "iommu/ops.h"
 #include "pci/bus.h"
 
 #define FIRST_CAP	0x40
@@ -47,6 +48,9 @@ void pci_function_fini(struct pci_function *fn)
 	BUG_ON(fn->bus);
 	pci_msix_fini(fn);
 	pci_msi_fini(fn);
+	if (fn->requester)
+		iommu_device_destroy(fn->requester);
+	fn->requester = NULL;
 	lock_fini(&fn->irq_lock);
 }
 
@@ -70,11 +74,13 @@ void pci_function_refresh(struct pci_function *fn)
 	bool master =
 		fn->bus && (pci_command(fn) & PCI_COMMAND_MASTER) && pci_function_in_d0(fn) &&
 		(!bridge || (pci_function_may_master(bridge) && pci_bridge_passes_config(bridge)));
-	uint8_t number = fn->bus ? pci_bus_number(fn->bus) : 0;
+	rid_t rid = rid_make(fn->bus ? pci_bus_number(fn->bus) : 0, fn->devfn);
 
-	atomic_store_explicit(&fn->upstream,
-			      rid_make(number, fn->devfn).v | (master ? UPSTREAM_MASTER : 0),
+	atomic_store_explicit(&fn->upstream, rid.v | (master ? UPSTREAM_MASTER : 0),
 			      memory_order_release);
+	/* Only when it is another one: what is cached for the old one goes. */
+	if (fn->requester && iommu_device_rid(fn->requester).v != rid.v)
+		iommu_device_set_rid(fn->requester, rid);
 	for (unsigned int i = 0; fn->secondary && i < PCI_BUS_FUNCTIONS; i++) {
 		if (fn->secondary->functions[i])
 			pci_function_refresh(fn->secondary->functions[i]);
@@ -89,6 +95,16 @@ rid_t pci_function_rid(const struct pci_function *fn)
 bool pci_function_may_master(const struct pci_function *fn)
 {
 	return atomic_load_explicit(&fn->upstream, memory_order_acquire) & UPSTREAM_MASTER;
+}
+
+int pci_message_send(struct pci_function *fn, struct msi_message msg)
+{
+	if (!pci_function_may_master(fn))
+		return 0;
+	/* Quarantined: an interrupt is a write like any other. */
+	if (fn->requester && atomic_load_explicit(&fn->requester->blocked, memory_order_relaxed))
+		return 0;
+	return fn->platform->ops->msi_send(fn->platform, pci_function_rid(fn), msg);
 }
 
 void pci_function_intx_update_locked(struct pci_function *fn)

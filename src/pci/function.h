@@ -24,6 +24,7 @@
 #include "platform/device.h"
 #include "platform/platform.h"
 
+struct iommu_device;
 struct pci_bus;
 struct pci_function;
 
@@ -126,6 +127,7 @@ struct pci_function {
 	uint16_t next_cap, next_ext_cap; /* where pci_add_*capability() goes on */
 	void *opaque;			 /* the device's */
 
+	struct iommu_device *requester; /* pci/dma.h; NULL: it does no DMA. Fixed while attached */
 	struct log_budget log;
 	/* Requester id in bits 15..0, bit 16: may master. Written under LOCK_FABRIC, read anywhere. */
 	atomic_uint upstream;

@@ -118,12 +118,8 @@ bool pci_msi_vector(struct pci_function *fn, unsigned int vector, struct msi_mes
 /* irq_lock held. */
 static void msi_send(struct pci_function *fn, unsigned int vector)
 {
-	int err;
+	int err = pci_message_send(fn, msi_message(fn->msi, vector));
 
-	if (!pci_function_may_master(fn))
-		return;
-	err = fn->platform->ops->msi_send(fn->platform, pci_function_rid(fn),
-					  msi_message(fn->msi, vector));
 	if (err)
 		log_limited(&fn->log, LOG_WARNING, fn->name, "MSI vector %u was not delivered: %s",
 			    vector, strerror(-err));

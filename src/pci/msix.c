@@ -94,12 +94,8 @@ bool pci_msix_take_pending(struct pci_function *fn, unsigned int vector)
 static void msix_send(struct pci_msix *msix, unsigned int vector)
 {
 	struct pci_function *fn = msix->fn;
-	int err;
+	int err = pci_message_send(fn, msix_message(&msix->entries[vector]));
 
-	if (!pci_function_may_master(fn))
-		return;
-	err = fn->platform->ops->msi_send(fn->platform, pci_function_rid(fn),
-					  msix_message(&msix->entries[vector]));
 	if (err)
 		log_limited(&fn->log, LOG_WARNING, fn->name,
 			    "MSI-X vector %u was not delivered: %s", vector, strerror(-err));

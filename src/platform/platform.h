@@ -17,7 +17,9 @@
 #include "sys/loop.h"
 #include "sys/sys.h"
 
+struct iommu; /* iommu/ops.h */
 struct platform;
+struct ram; /* memory/ram.h */
 
 enum bus_space { BUS_MMIO, BUS_PIO };
 
@@ -126,7 +128,11 @@ struct platform_ops {
 	void (*irq_eoi_watch)(struct platform *p, unsigned int pin, struct irq_eoi *eoi);
 	void (*irq_eoi_unwatch)(struct platform *p, unsigned int pin, struct irq_eoi *eoi);
 
-	/* Routes take effect at msi_commit: one call to the kernel for a batch of changes. */
+	/*
+	 * Messages are those that the device of requester id `rid` writes: the machine has them
+	 * remapped by the IOMMU of this platform (p->iommu). What that refuses is recorded there, is no
+	 * error and delivers nothing; a route follows when the guest changes what its message stands
+	 * for. Routes take effect at msi_commit: one call to the kernel for a batch of changes. */
 	int (*msi_alloc)(struct platform *p, rid_t rid, msi_route_t *route);
 	/* Detached first; takes effect at once for the caller. */
 	void (*msi_free)(struct platform *p, msi_route_t route);
@@ -154,10 +160,19 @@ struct platform_ops {
 	void (*power)(struct platform *p, enum power_event event, int status);
 };
 
+/*
+ * A machine may offer several: to devices behind its IOMMU and to those left out of it. Constant once
+ * devices are made.
+ */
 struct platform {
 	const struct platform_ops *ops;
 	struct sys *sys;   /* the seam this machine stands on */
 	struct loop *loop; /* slow paths, timers, control; one thread */
+	void *machine;	   /* the ops' own */
+	const struct ram
+		*ram; /* guest memory, for devices: only by way of pci/dma.h. May be NULL */
+	struct iommu
+		*iommu; /* what devices' requests go through: `none` where no unit was asked for */
 };
 
 /* A pin's callers: legacy devices use share 0; PCI INTx uses the function's own number. */

@@ -243,13 +243,16 @@ static void fake_msi_detach(struct platform *p, msi_route_t route, int eventfd)
 static int fake_msi_send(struct platform *p, rid_t rid, struct msi_message msg)
 {
 	struct fake_platform *fake = fake_of(p);
+	struct msi_message out;
 	int err;
 
+	if (iommu_remap(p->iommu, rid, &msg, &out))
+		return 0;
 	fake_lock(fake);
 	err = fake_call(fake);
 	if (!err) {
 		if (fake->nr_sent < FAKE_MESSAGES)
-			fake->sent[fake->nr_sent] = (struct fake_message){ rid, msg };
+			fake->sent[fake->nr_sent] = (struct fake_message){ rid, out };
 		fake->nr_sent++;
 	}
 	fake_unlock(fake);
@@ -362,11 +365,14 @@ void fake_platform_init(struct fake_platform *fake, struct sys *sys, struct loop
 {
 	memset(fake, 0, sizeof(*fake));
 	fake->platform = (struct platform){ .ops = &fake_ops, .sys = sys, .loop = loop };
+	BUG_ON(iommu_none_create(&fake->no_iommu));
+	fake->platform.iommu = fake->no_iommu;
 	BUG_ON(pthread_mutex_init(&fake->mutex, NULL));
 }
 
 void fake_platform_fini(struct fake_platform *fake)
 {
+	iommu_none_destroy(fake->no_iommu);
 	BUG_ON(pthread_mutex_destroy(&fake->mutex));
 }
 

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "iommu/ops.h"
 #include "platform/platform.h"
 
 #define FAKE_ROUTES   256
@@ -43,7 +44,9 @@ struct fake_power {
 };
 
 struct fake_platform {
-	struct platform platform; /* hand &fake->platform to the device */
+	/* Hand &fake->platform to the device. A test may give it .ram, and another .iommu. */
+	struct platform platform;
+	struct iommu *no_iommu;
 	pthread_mutex_t mutex;
 
 	/* Counts the calls that can fail. The fail_at-th (from 1) returns fail_err; 0: none. */
