@@ -11,6 +11,13 @@
 /* Checks the image and says what it is, without a VM. 0 or -errno with diag filled. */
 int arch_image_describe(struct sys *sys, const struct vm_config *config, char *text, size_t size,
 			struct diag *diag);
+/*
+ * Opens and checks the boot image and begins to load it into vm->ram, beside the rest of the set-up:
+ * of RAM, others touch only what the image leaves to firmware. 0, or -errno with diag filled and
+ * nothing left behind. end() waits for a loading under way; vm->image may be NULL.
+ */
+int arch_image_begin(struct vm *vm, struct diag *diag);
+void arch_image_end(struct vm *vm);
 /* After KVM_CREATE_VM, before vCPUs: capabilities, interrupt chip. */
 int arch_vm_init(struct vm *vm, struct diag *diag);
 void arch_vm_fini(struct vm *vm);
@@ -18,8 +25,8 @@ void arch_vm_fini(struct vm *vm);
 int arch_board_create(struct vm *vm, struct diag *diag);
 void arch_board_destroy(struct vm *vm);
 /*
- * Firmware's work at power-on and at each reset: assigns PCI resources, writes tables, loads the
- * image, and gives the boot vCPU its first registers. vCPUs are stopped.
+ * Firmware's work at power-on and at each reset: assigns PCI resources, writes tables, has the
+ * image loaded, and gives the boot vCPU its first registers. vCPUs are stopped.
  */
 int arch_board_boot(struct vm *vm, struct diag *diag);
 

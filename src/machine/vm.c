@@ -106,13 +106,11 @@ static int vm_need_caps(struct vm *vm, struct diag *diag)
 	return 0;
 }
 
-static int vm_add_ram(struct vm *vm, struct diag *diag)
+static int vm_add_ram_slots(struct vm *vm, struct diag *diag)
 {
-	int err = ram_create(vm->sys, &vm->config->ram, &vm->ram, diag);
-
-	if (err)
-		return err;
 	for (unsigned int i = 0; i < vm->ram->nr_regions; i++) {
+		int err;
+
 		vm->ram_slots[i].range = vm->ram->regions[i].gpa;
 		vm->ram_slots[i].hva = vm->ram->regions[i].hva;
 		err = slots_add(&vm->slots, &vm->ram_slots[i]);
@@ -121,19 +119,16 @@ static int vm_add_ram(struct vm *vm, struct diag *diag)
 				 (unsigned long long)vm->ram_slots[i].range.first, strerror(-err));
 			while (i--)
 				slots_remove(&vm->slots, &vm->ram_slots[i]);
-			ram_destroy(vm->ram);
-			vm->ram = NULL;
 			return err;
 		}
 	}
 	return 0;
 }
 
-static void vm_drop_ram(struct vm *vm)
+static void vm_drop_ram_slots(struct vm *vm)
 {
 	for (unsigned int i = vm->ram->nr_regions; i--;)
 		slots_remove(&vm->slots, &vm->ram_slots[i]);
-	ram_destroy(vm->ram);
 }
 
 static int vm_add_cpus(struct vm *vm, struct diag *diag)
@@ -203,6 +198,14 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = bus_init(&vm->bus);
 	if (err)
 		goto err_iommu;
+	err = ram_create(sys, &config->ram, &vm->ram, diag);
+	if (err)
+		goto err_bus;
+	vm->platform.ram = vm->ram;
+	err = arch_image_begin(vm, diag);
+	if (err)
+		goto err_ram;
+	phases_mark(phases, "guest RAM");
 	err = vm_open_kvm(vm, diag);
 	if (!err)
 		err = vm_need_caps(vm, diag);
@@ -217,12 +220,10 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = arch_vm_init(vm, diag);
 	if (err)
 		goto err_irq;
-	phases_mark(phases, "KVM");
-	err = vm_add_ram(vm, diag);
+	err = vm_add_ram_slots(vm, diag);
 	if (err)
 		goto err_arch;
-	vm->platform.ram = vm->ram;
-	phases_mark(phases, "guest RAM");
+	phases_mark(phases, "KVM");
 	err = vm_add_cpus(vm, diag);
 	if (err)
 		goto err_cpus;
@@ -237,7 +238,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 err_cpus:
 	sys_close(sys, &vm->kvm_vfio_fd);
 	vm_drop_cpus(vm);
-	vm_drop_ram(vm);
+	vm_drop_ram_slots(vm);
 err_arch:
 	arch_vm_fini(vm);
 err_irq:
@@ -247,6 +248,10 @@ err_slots:
 err_kvm:
 	sys_close(sys, &vm->vm_fd);
 	sys_close(sys, &vm->kvm_fd);
+	arch_image_end(vm);
+err_ram:
+	ram_destroy(vm->ram);
+err_bus:
 	bus_fini(&vm->bus);
 err_iommu:
 	iommu_none_destroy(vm->no_iommu);
@@ -264,15 +269,17 @@ void vm_destroy(struct vm *vm)
 {
 	if (!vm)
 		return;
+	arch_image_end(vm);
 	arch_board_destroy(vm);
 	sys_close(vm->sys, &vm->kvm_vfio_fd);
 	vm_drop_cpus(vm);
-	vm_drop_ram(vm);
+	vm_drop_ram_slots(vm);
 	arch_vm_fini(vm);
 	irq_routes_fini(&vm->irq);
 	slots_fini(&vm->slots);
 	sys_close(vm->sys, &vm->vm_fd);
 	sys_close(vm->sys, &vm->kvm_fd);
+	ram_destroy(vm->ram);
 	bus_fini(&vm->bus);
 	iommu_none_destroy(vm->no_iommu);
 	loop_destroy(vm->loop);

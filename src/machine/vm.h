@@ -22,7 +22,8 @@
 #include "platform/platform.h"
 
 struct vcpu;
-struct arch_vm; /* machine/x86/ */
+struct arch_vm;	 /* machine/x86/ */
+struct vm_image; /* likewise */
 struct board;	/* machine/board.h */
 
 /* How a run ended; each maps to an exit status of its own (airlock-run(1)). */
@@ -58,6 +59,7 @@ struct vm {
 	struct irq_routes irq;
 	struct slots slots;
 	struct arch_vm *arch;
+	struct vm_image *image;
 	struct board *board;
 	struct device *devices; /* in order of creation; loop thread */
 	struct phases *phases;	/* borrowed */

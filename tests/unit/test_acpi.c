@@ -154,7 +154,7 @@ static unsigned int madt_count(const uint8_t *madt, unsigned int type, const uin
 
 static void the_madt_has_no_8259_and_a_level_sci(void **state)
 {
-	const uint8_t *madt, *entry;
+	const uint8_t *madt, *entry = NULL;
 	struct made made;
 
 	make(&made, 4);
@@ -174,7 +174,7 @@ static void the_madt_has_no_8259_and_a_level_sci(void **state)
 
 static void processors_past_254_get_x2apic_entries(void **state)
 {
-	const uint8_t *madt, *entry;
+	const uint8_t *madt, *entry = NULL;
 	struct made made;
 
 	make(&made, 300);

@@ -20,6 +20,7 @@
 #include "machine/devices.h"
 #include "machine/x86/acpi.h"
 #include "machine/x86/arch.h"
+#include "machine/x86/image.h"
 #include "machine/x86/layout.h"
 #include "machine/x86/pc.h"
 
@@ -30,7 +31,6 @@ struct pc {
 	struct ioapic *ioapic;
 	struct character *console;
 	struct acpi_blob acpi;
-	struct boot_image *image;
 };
 
 static struct pc *pc_of(struct vm *vm)
@@ -240,48 +240,15 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 	return acpi_build(&config, &pc_of(vm)->acpi, diag);
 }
 
-static struct boot_config pc_boot_config(const struct vm_config *config)
-{
-	static const enum boot_unpack unpack[] = {
-		[VM_UNPACK_GUEST] = BOOT_UNPACK_NEVER,
-		[VM_UNPACK_HOST] = BOOT_UNPACK_ALWAYS,
-		[VM_UNPACK_AUTO] = BOOT_UNPACK_AUTO,
-	};
-
-	return (struct boot_config){
-		.kernel = config->kernel,
-		.initrd = config->initrd,
-		.cmdline = config->append,
-		.unpack = unpack[config->unpack],
-	};
-}
-
-int arch_image_describe(struct sys *sys, const struct vm_config *config, char *text, size_t size,
-			struct diag *diag)
-{
-	const struct boot_config boot = pc_boot_config(config);
-	struct boot_image *image;
-	int err = boot_image_open(sys, &boot, &image, diag);
-
-	if (err)
-		return err;
-	snprintf(text, size, "%s", boot_image_what(image));
-	boot_image_close(image);
-	return 0;
-}
-
 int arch_board_create(struct vm *vm, struct diag *diag)
 {
-	const struct boot_config boot = pc_boot_config(vm->config);
 	struct pc *pc = calloc(1, sizeof(*pc));
 	int err;
 
 	if (!pc)
 		return -ENOMEM;
 	vm->board = &pc->board;
-	err = boot_image_open(vm->sys, &boot, &pc->image, diag);
-	if (!err)
-		err = pc_create_fabric(vm, diag);
+	err = pc_create_fabric(vm, diag);
 	if (!err)
 		err = pc_create_legacy(vm, diag);
 	if (!err)
@@ -320,8 +287,6 @@ void arch_board_destroy(struct vm *vm)
 		pci_fabric_destroy(pc->board.fabric);
 	if (pc->console)
 		pc->console->ops->destroy(pc->console);
-	if (pc->image)
-		boot_image_close(pc->image);
 	acpi_blob_fini(&pc->acpi);
 	free(pc);
 	vm->board = NULL;
@@ -356,7 +321,7 @@ int arch_board_boot(struct vm *vm, struct diag *diag)
 	err = acpi_install(&pc->acpi, vm->ram);
 	if (err)
 		return diag_set(diag, err, "ACPI tables", "do not fit in guest RAM");
-	err = boot_image_load(pc->image, vm->ram, pc->acpi.rsdp, &entry, diag);
+	err = vm_image_load(vm, &entry, diag);
 	if (err)
 		return err;
 	err = arch_vcpu_enter(vm->cpus[0], &entry);
