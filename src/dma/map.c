@@ -2,6 +2,7 @@
 #include "dma/map.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,18 +23,38 @@ struct dma_ram {
 	uint8_t *hva;
 };
 
+/* struct dma_stats while it changes: under LOCK_DMA, but read without it, since mapping holds it. */
+struct dma_figures {
+	atomic_ullong mapped_bytes, nr_mappings, nr_maps, nr_unmaps, map_ns, unmap_ns, nr_refused;
+};
+
 struct dma_space {
 	struct dma_space_config config; /* constant */
-	struct lock lock;		/* LOCK_DMA: everything below */
+	struct dma_figures figures;
+	struct lock lock; /* LOCK_DMA: everything below */
 	struct dma_limits limits;
 	uint64_t max_mappings; /* in all: what the kernel had left, plus ours */
 	struct dma_grants grants;
 	struct dma_ram ram[DMA_RAM_MAX]; /* ascending, disjoint */
 	unsigned int nr_ram;
-	struct dma_stats stats;
 	struct ram_listener listener;
 	struct diag refusal;
 };
+
+static void dma_figure_add(atomic_ullong *figure, uint64_t n)
+{
+	atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
+}
+
+static void dma_figure_sub(atomic_ullong *figure, uint64_t n)
+{
+	atomic_fetch_sub_explicit(figure, n, memory_order_relaxed);
+}
+
+static uint64_t dma_figure(const atomic_ullong *figure)
+{
+	return atomic_load_explicit(figure, memory_order_relaxed);
+}
 
 static int dma_limits_read(struct dma_space *space, struct diag *diag)
 {
@@ -48,9 +69,10 @@ static int dma_limits_read(struct dma_space *space, struct diag *diag)
 		return diag_set(diag, -ENOTSUP, config->name, "%s supports no page size",
 				config->ops->name);
 	space->limits = limits;
-	space->max_mappings = limits.max_mappings == UINT32_MAX
-				      ? UINT64_MAX
-				      : limits.max_mappings + space->stats.nr_mappings;
+	space->max_mappings =
+		limits.max_mappings == UINT32_MAX
+			? UINT64_MAX
+			: limits.max_mappings + dma_figure(&space->figures.nr_mappings);
 	return 0;
 }
 
@@ -221,11 +243,11 @@ static void dma_unmap_runs(struct dma_space *space, const struct dma_grant *gran
 		at = grant->at.first + (gpa - grant->from);
 		start = loop_now_ns();
 		err = config->ops->unmap(config->backend, iova(at), len);
-		space->stats.unmap_ns += loop_now_ns() - start;
+		dma_figure_add(&space->figures.unmap_ns, loop_now_ns() - start);
 		trace_dma_unmap(at, len);
-		space->stats.nr_unmaps++;
-		space->stats.nr_mappings--;
-		space->stats.mapped_bytes -= len;
+		dma_figure_add(&space->figures.nr_unmaps, 1);
+		dma_figure_sub(&space->figures.nr_mappings, 1);
+		dma_figure_sub(&space->figures.mapped_bytes, len);
 		/* Only our own mistake can cause it; closing the space takes the rest back. */
 		if (err)
 			log_error(config->name, "%s did not unmap 0x%" PRIx64 ": %s",
@@ -246,8 +268,8 @@ static int dma_map_runs(struct dma_space *space, const struct dma_grant *grant, 
 		uint64_t start = loop_now_ns();
 		int err = config->ops->map(config->backend, iova(at), hva, len, grant->prot);
 
-		space->stats.map_ns += loop_now_ns() - start;
-		space->stats.nr_maps++;
+		dma_figure_add(&space->figures.map_ns, loop_now_ns() - start);
+		dma_figure_add(&space->figures.nr_maps, 1);
 		trace_dma_map(at, len, grant->prot, err);
 		if (err) {
 			dma_unmap_runs(space, grant, done);
@@ -255,8 +277,8 @@ static int dma_map_runs(struct dma_space *space, const struct dma_grant *grant, 
 				       ? dma_refuse_count(space, diag)
 				       : dma_refuse_kernel(space, err, range_of(at, len), diag);
 		}
-		space->stats.nr_mappings++;
-		space->stats.mapped_bytes += len;
+		dma_figure_add(&space->figures.nr_mappings, 1);
+		dma_figure_add(&space->figures.mapped_bytes, len);
 		gpa += len;
 	}
 	return 0;
@@ -295,7 +317,7 @@ static int dma_map_locked(struct dma_space *space, iova_t at, gpa_t from, uint64
 		return diag_set(diag, -EEXIST, name,
 				"0x%" PRIx64 "-0x%" PRIx64 " overlaps a grant that exists",
 				grant.at.first, grant.at.last);
-	if (grant.runs > space->max_mappings - space->stats.nr_mappings)
+	if (grant.runs > space->max_mappings - dma_figure(&space->figures.nr_mappings))
 		return dma_refuse_count(space, diag);
 	err = dma_grants_reserve(&space->grants);
 	if (err)
@@ -321,7 +343,7 @@ int dma_map(struct dma_space *space, iova_t at, gpa_t from, uint64_t len, unsign
 	lock_take(&space->lock);
 	err = dma_map_locked(space, at, from, len, prot, diag);
 	if (err)
-		space->stats.nr_refused++;
+		dma_figure_add(&space->figures.nr_refused, 1);
 	lock_drop(&space->lock);
 	return err;
 }
@@ -427,7 +449,7 @@ static int dma_ram_added(void *opaque, struct range gpa_range, void *hva)
 			dma_ram_delete(space, gpa_range);
 	}
 	if (err)
-		space->stats.nr_refused++;
+		dma_figure_add(&space->figures.nr_refused, 1);
 	lock_drop(&space->lock);
 	return err;
 }
@@ -509,9 +531,17 @@ const struct diag *dma_space_refusal(const struct dma_space *space)
 	return &space->refusal;
 }
 
-void dma_space_stats(struct dma_space *space, struct dma_stats *stats)
+void dma_space_stats(const struct dma_space *space, struct dma_stats *stats)
 {
-	lock_take(&space->lock);
-	*stats = space->stats;
-	lock_drop(&space->lock);
+	const struct dma_figures *f = &space->figures;
+
+	*stats = (struct dma_stats){
+		.mapped_bytes = dma_figure(&f->mapped_bytes),
+		.nr_mappings = dma_figure(&f->nr_mappings),
+		.nr_maps = dma_figure(&f->nr_maps),
+		.nr_unmaps = dma_figure(&f->nr_unmaps),
+		.map_ns = dma_figure(&f->map_ns),
+		.unmap_ns = dma_figure(&f->unmap_ns),
+		.nr_refused = dma_figure(&f->nr_refused),
+	};
 }

@@ -100,6 +100,7 @@ int dma_unmap_range(struct dma_space *space, struct range r);
 
 /* The grant that covers addr: what a device would reach there. False: nothing. */
 bool dma_lookup(struct dma_space *space, iova_t addr, gpa_t *to, unsigned int *prot);
-void dma_space_stats(struct dma_space *space, struct dma_stats *stats);
+/* Takes no lock: it answers while memory is being pinned, which takes its time. */
+void dma_space_stats(const struct dma_space *space, struct dma_stats *stats);
 
 #endif

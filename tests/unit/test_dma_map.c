@@ -348,6 +348,51 @@ static void a_device_that_narrows_the_windows_is_noticed(void **state)
 	fixture_fini(&f);
 }
 
+struct watched {
+	struct dma_type1 *type1;
+	struct dma_space *space;
+	struct dma_stats during;
+};
+
+static int watched_limits(void *backend, struct dma_limits *limits)
+{
+	return dma_type1_ops.limits(((struct watched *)backend)->type1, limits);
+}
+
+/* The thread that pins is in the kernel for seconds: another one asks for the figures meanwhile. */
+static int watched_map(void *backend, iova_t at, void *hva, uint64_t len, unsigned int prot)
+{
+	struct watched *w = backend;
+
+	dma_space_stats(w->space, &w->during);
+	return dma_type1_ops.map(w->type1, at, hva, len, prot);
+}
+
+static int watched_unmap(void *backend, iova_t at, uint64_t len)
+{
+	return dma_type1_ops.unmap(((struct watched *)backend)->type1, at, len);
+}
+
+static void figures_are_there_while_memory_is_being_pinned(void **state)
+{
+	static const struct dma_backend_ops ops = { "watched", watched_limits, watched_map,
+						    watched_unmap };
+	struct fixture f;
+	struct watched w = { .type1 = &f.type1 };
+	const struct dma_space_config config = {
+		.name = "vfio", .sys = &f.vfio.sys, .ops = &ops, .backend = &w, .identity = true
+	};
+
+	fixture_init(&f);
+	assert_int_equal(dma_space_create(&config, &f.space, &f.diag), 0);
+	w.space = f.space;
+	assert_int_equal(ram_add(&f, 0, KIB(512), 0), 0);
+	assert_int_equal(ram_add(&f, GIB(4), KIB(512), KIB(512)), 0);
+	assert_int_equal(w.during.nr_maps, 1);
+	assert_int_equal(w.during.mapped_bytes, KIB(512));
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +411,7 @@ int main(void)
 		cmocka_unit_test(too_little_locked_memory_is_explained),
 		cmocka_unit_test(an_old_kernel_without_capabilities_still_maps),
 		cmocka_unit_test(a_device_that_narrows_the_windows_is_noticed),
+		cmocka_unit_test(figures_are_there_while_memory_is_being_pinned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
