@@ -15,13 +15,17 @@
 /* Waiting longer than this for a handler to return is worth a line that names the thread. */
 #define BUS_LATE_NS 2000000000ull
 
-/* range is the region's when it was added: its owner may move it on while readers still look. */
+/*
+ * range is the region's when it was added: its owner may move it on while readers still look. A
+ * region that is removed leaves its entry behind empty, which needs no memory and so cannot fail;
+ * the next snapshot is made without it.
+ */
 struct bus_entry {
 	struct range range;
-	struct bus_region *region;
+	_Atomic(struct bus_region *) region; /* NULL: removed */
 };
 
-/* Immutable once published. Entries of a space are sorted; PIO entries follow MMIO entries. */
+/* Published once; then only entries go empty. Those of a space are sorted, PIO follows MMIO. */
 struct bus_snapshot {
 	struct bus_snapshot *next; /* retired list */
 	uint64_t retired_in;	   /* generation that replaced it */
@@ -34,8 +38,14 @@ static struct bus_snapshot *bus_snapshot_alloc(unsigned int nr)
 	return calloc(1, sizeof(struct bus_snapshot) + nr * sizeof(struct bus_entry));
 }
 
-static const struct bus_entry *bus_snapshot_find(const struct bus_snapshot *s, enum bus_space space,
-						 uint64_t addr)
+/* What one look-up found, taken from the entry once: it may go empty meanwhile. */
+struct bus_hit {
+	struct range range;
+	struct bus_region *region; /* NULL: nothing claims the address */
+};
+
+static struct bus_hit bus_snapshot_find(const struct bus_snapshot *s, enum bus_space space,
+					uint64_t addr)
 {
 	unsigned int low = s->first[space], high = s->first[space + 1];
 
@@ -48,8 +58,9 @@ static const struct bus_entry *bus_snapshot_find(const struct bus_snapshot *s, e
 			high = mid;
 	}
 	if (low < s->first[space + 1] && s->entries[low].range.first <= addr)
-		return &s->entries[low];
-	return NULL;
+		return (struct bus_hit){ s->entries[low].range,
+					 atomic_load(&s->entries[low].region) };
+	return (struct bus_hit){ .region = NULL };
 }
 
 int bus_init(struct bus *bus)
@@ -118,38 +129,60 @@ static void bus_publish(struct bus *bus, struct bus_snapshot *next)
 	bus_free_retired(bus, bus_oldest_reader(bus, NULL));
 }
 
-static unsigned int bus_snapshot_count(const struct bus_snapshot *s)
+/* Copies what is still claimed, with the new region in its place. Writers only: under lock. */
+static struct bus_snapshot *bus_snapshot_with(const struct bus_snapshot *old,
+					      struct bus_region *region)
 {
-	return s->first[2];
+	struct bus_snapshot *next = bus_snapshot_alloc(old->first[2] + 1);
+	unsigned int nr = 0;
+
+	if (!next)
+		return NULL;
+	for (unsigned int space = 0; space < 2; space++) {
+		bool placed = (unsigned int)region->space != space;
+
+		next->first[space] = nr;
+		for (unsigned int i = old->first[space]; i < old->first[space + 1]; i++) {
+			struct bus_region *kept = atomic_load(&old->entries[i].region);
+
+			if (!kept)
+				continue;
+			if (!placed && old->entries[i].range.first > region->range.last) {
+				next->entries[nr].range = region->range;
+				atomic_init(&next->entries[nr++].region, region);
+				placed = true;
+			}
+			next->entries[nr].range = old->entries[i].range;
+			atomic_init(&next->entries[nr++].region, kept);
+		}
+		if (!placed) {
+			next->entries[nr].range = region->range;
+			atomic_init(&next->entries[nr++].region, region);
+		}
+	}
+	next->first[2] = nr;
+	return next;
 }
 
 int bus_region_add(struct bus *bus, struct bus_region *region)
 {
 	struct bus_snapshot *old, *next;
-	unsigned int nr, at;
 	int err = 0;
 
 	lock_take(&bus->lock);
 	old = atomic_load(&bus->current);
-	nr = bus_snapshot_count(old);
-	for (at = old->first[region->space]; at < old->first[region->space + 1]; at++) {
-		if (range_overlaps(old->entries[at].range, region->range)) {
+	for (unsigned int i = old->first[region->space]; i < old->first[region->space + 1]; i++) {
+		if (atomic_load(&old->entries[i].region) &&
+		    range_overlaps(old->entries[i].range, region->range)) {
 			err = -EBUSY;
 			goto out;
 		}
-		if (old->entries[at].range.first > region->range.last)
-			break;
 	}
-	next = bus_snapshot_alloc(nr + 1);
+	next = bus_snapshot_with(old, region);
 	if (!next) {
 		err = -ENOMEM;
 		goto out;
 	}
-	memcpy(next->entries, old->entries, at * sizeof(struct bus_entry));
-	next->entries[at] = (struct bus_entry){ region->range, region };
-	memcpy(next->entries + at + 1, old->entries + at, (nr - at) * sizeof(struct bus_entry));
-	for (unsigned int s = 0; s < 3; s++)
-		next->first[s] = old->first[s] + (s > (unsigned int)region->space);
 	region->next = bus->regions;
 	bus->regions = region;
 	bus_publish(bus, next);
@@ -160,29 +193,25 @@ out:
 
 void bus_region_remove(struct bus *bus, struct bus_region *region)
 {
-	struct bus_snapshot *old, *next;
-	unsigned int nr, at;
+	struct bus_snapshot *now;
+	unsigned int i;
 
 	lock_take(&bus->lock);
-	old = atomic_load(&bus->current);
-	nr = bus_snapshot_count(old);
-	for (at = 0; at < nr && old->entries[at].region != region; at++)
+	now = atomic_load(&bus->current);
+	for (i = 0; i < now->first[2] && atomic_load(&now->entries[i].region) != region; i++)
 		;
-	BUG_ON(at == nr);
-	next = bus_snapshot_alloc(nr - 1);
-	/* A few bytes to forget a region: without them the machine could not be torn down. */
-	BUG_ON(!next);
-	memcpy(next->entries, old->entries, at * sizeof(struct bus_entry));
-	memcpy(next->entries + at, old->entries + at + 1, (nr - 1 - at) * sizeof(struct bus_entry));
-	for (unsigned int s = 0; s < 3; s++)
-		next->first[s] = old->first[s] - (s > (unsigned int)region->space);
+	BUG_ON(i == now->first[2]);
+	/*
+	 * Sequentially consistent, as the epoch in bus_enter() is: a reader finds the entry empty,
+	 * or bus_synchronize() finds the reader.
+	 */
+	atomic_store(&now->entries[i].region, NULL);
 	for (struct bus_region **p = &bus->regions; *p; p = &(*p)->next) {
 		if (*p == region) {
 			*p = region->next;
 			break;
 		}
 	}
-	bus_publish(bus, next);
 	lock_drop(&bus->lock);
 }
 
@@ -248,16 +277,16 @@ static void bus_leave(struct bus_reader *reader)
 	atomic_store_explicit(&reader->epoch, 0, memory_order_release);
 }
 
-static bool bus_entry_holds(const struct bus_entry *e, uint64_t addr, unsigned int size)
+static bool bus_hit_holds(const struct bus_hit *hit, uint64_t addr, unsigned int size)
 {
 	/* 3, 5, 6 and 7 bytes come from accesses that straddle a page; no register is so wide. */
-	return e && size - 1 <= e->range.last - addr && is_power_of_2(size);
+	return hit->region && size - 1 <= hit->range.last - addr && is_power_of_2(size);
 }
 
-static void bus_read_one(const struct bus_entry *e, uint64_t addr, void *data, unsigned int size)
+static void bus_read_one(const struct bus_hit *hit, uint64_t addr, void *data, unsigned int size)
 {
-	struct bus_region *r = e->region;
-	uint64_t offset = addr - e->range.first, v;
+	struct bus_region *r = hit->region;
+	uint64_t offset = addr - hit->range.first, v;
 
 	atomic_fetch_add_explicit(&r->nr_reads, 1, memory_order_relaxed);
 	v = r->ops->read(r->opaque, offset, size);
@@ -265,11 +294,11 @@ static void bus_read_one(const struct bus_entry *e, uint64_t addr, void *data, u
 	trace_bus_read(r->name, offset, size, v);
 }
 
-static void bus_write_one(const struct bus_entry *e, uint64_t addr, const void *data,
+static void bus_write_one(const struct bus_hit *hit, uint64_t addr, const void *data,
 			  unsigned int size)
 {
-	struct bus_region *r = e->region;
-	uint64_t offset = addr - e->range.first;
+	struct bus_region *r = hit->region;
+	uint64_t offset = addr - hit->range.first;
 
 	atomic_fetch_add_explicit(&r->nr_writes, 1, memory_order_relaxed);
 	r->ops->write(r->opaque, offset, size, le_load(data, size));
@@ -280,18 +309,18 @@ void bus_read(struct bus *bus, struct bus_reader *reader, enum bus_space space, 
 	      void *data, unsigned int size)
 {
 	const struct bus_snapshot *s = bus_enter(bus, reader);
-	const struct bus_entry *e = bus_snapshot_find(s, space, addr);
+	struct bus_hit hit = bus_snapshot_find(s, space, addr);
 
-	if (likely(bus_entry_holds(e, addr, size))) {
-		bus_read_one(e, addr, data, size);
+	if (likely(bus_hit_holds(&hit, addr, size))) {
+		bus_read_one(&hit, addr, data, size);
 	} else {
 		uint8_t *bytes = data;
 
 		for (unsigned int i = 0; i < size; i++) {
-			e = bus_snapshot_find(s, space, addr + i);
+			hit = bus_snapshot_find(s, space, addr + i);
 			bytes[i] = 0xff;
-			if (e)
-				bus_read_one(e, addr + i, &bytes[i], 1);
+			if (hit.region)
+				bus_read_one(&hit, addr + i, &bytes[i], 1);
 		}
 	}
 	bus_leave(reader);
@@ -301,17 +330,17 @@ void bus_write(struct bus *bus, struct bus_reader *reader, enum bus_space space,
 	       const void *data, unsigned int size)
 {
 	const struct bus_snapshot *s = bus_enter(bus, reader);
-	const struct bus_entry *e = bus_snapshot_find(s, space, addr);
+	struct bus_hit hit = bus_snapshot_find(s, space, addr);
 
-	if (likely(bus_entry_holds(e, addr, size))) {
-		bus_write_one(e, addr, data, size);
+	if (likely(bus_hit_holds(&hit, addr, size))) {
+		bus_write_one(&hit, addr, data, size);
 	} else {
 		const uint8_t *bytes = data;
 
 		for (unsigned int i = 0; i < size; i++) {
-			e = bus_snapshot_find(s, space, addr + i);
-			if (e)
-				bus_write_one(e, addr + i, &bytes[i], 1);
+			hit = bus_snapshot_find(s, space, addr + i);
+			if (hit.region)
+				bus_write_one(&hit, addr + i, &bytes[i], 1);
 		}
 	}
 	bus_leave(reader);

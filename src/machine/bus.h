@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The bus a vCPU's trapped accesses travel on: two address spaces of regions, looked up without a
- * lock in an immutable snapshot. A change publishes a new snapshot; the old one is freed once no
- * reader can still be in it (an epoch per reader, in the manner of RCU).
+ * lock in a snapshot. A region that comes publishes a new snapshot, and the old one is freed once no
+ * reader can still be in it (an epoch per reader, in the manner of RCU); one that goes leaves its
+ * entry empty.
  */
 #ifndef AIRLOCK_MACHINE_BUS_H
 #define AIRLOCK_MACHINE_BUS_H
@@ -39,7 +40,7 @@ void bus_fini(struct bus *bus);
 void bus_reader_add(struct bus *bus, struct bus_reader *reader, const char *name);
 void bus_reader_remove(struct bus *bus, struct bus_reader *reader);
 
-/* See platform.h. -EBUSY where the range is taken, -ENOMEM. */
+/* See platform.h. -EBUSY where the range is taken, -ENOMEM. Removing takes no memory. */
 int bus_region_add(struct bus *bus, struct bus_region *region);
 void bus_region_remove(struct bus *bus, struct bus_region *region);
 void bus_synchronize(struct bus *bus);
