@@ -89,6 +89,11 @@ struct direct_slot {
 	struct range range; /* guest-physical */
 	void *hva;
 	bool readonly;
+	/*
+	 * Set by slot_remove and for good: the kernel would not let go of it, so hva is never to be
+	 * unmapped, or the guest would see what comes to lie there next.
+	 */
+	bool stuck;
 	int id; /* the machine's own */
 };
 

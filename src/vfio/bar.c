@@ -254,6 +254,20 @@ int vfio_bars_build(struct vfio_pci *pci, struct diag *diag)
 	return 0;
 }
 
+/* A guest may reach this mapping for as long as the process lives: see struct direct_slot. */
+static bool mapping_is_stuck(const struct vfio_pci *pci, const struct vfio_mapping *mapping)
+{
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		const struct pci_bar *bar = &pci->fn.bars[i];
+
+		for (unsigned int k = 0; k < bar->nr_parts; k++)
+			if (bar->parts[k].direct && bar->parts[k].slot.hva == mapping->addr &&
+			    bar->parts[k].slot.stuck)
+				return true;
+	}
+	return false;
+}
+
 void vfio_bars_fini(struct vfio_pci *pci)
 {
 	struct sys *sys = pci->device.sys;
@@ -261,7 +275,8 @@ void vfio_bars_fini(struct vfio_pci *pci)
 	while (pci->bars.nr_mappings) {
 		const struct vfio_mapping *mapping = &pci->bars.mapping[--pci->bars.nr_mappings];
 
-		sys->ops->munmap(sys, mapping->addr, mapping->len);
+		if (!mapping_is_stuck(pci, mapping))
+			sys->ops->munmap(sys, mapping->addr, mapping->len);
 	}
 }
 

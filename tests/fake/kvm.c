@@ -235,8 +235,6 @@ static int fake_kvm_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg
 /* Calls that take something away cannot fail in a way a caller could act on. */
 static bool fake_may_fail(unsigned long request, void *arg)
 {
-	if (request == KVM_SET_USER_MEMORY_REGION)
-		return ((struct kvm_userspace_memory_region *)arg)->memory_size;
 	if (request == KVM_IRQFD)
 		return !(((struct kvm_irqfd *)arg)->flags & KVM_IRQFD_FLAG_DEASSIGN);
 	return request != KVM_RUN;

@@ -134,6 +134,50 @@ static void overlapping_slots_are_refused_and_ids_reused(void **state)
 	slots_remove(&f->slots, &c);
 }
 
+struct stubborn {
+	struct sys sys;
+	struct sys_ops ops;
+	struct sys *below;
+	unsigned int nr_refused;
+	bool refuses; /* to delete a slot */
+};
+
+static int stubborn_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
+{
+	struct stubborn *s = (struct stubborn *)(void *)sys;
+	const struct kvm_userspace_memory_region *region = arg;
+
+	if (s->refuses && request == KVM_SET_USER_MEMORY_REGION && !region->memory_size) {
+		s->nr_refused++;
+		return -ENOMEM;
+	}
+	return sys_ioctl(s->below, fd, request, arg);
+}
+
+static void a_slot_the_kernel_keeps_is_stuck_and_tried_again(void **state)
+{
+	struct fixture *f = *state;
+	struct stubborn s = { .ops = *f->kvm.sys.ops, .below = &f->kvm.sys, .refuses = true };
+	struct direct_slot a = { .range = { 0x1000, 0x1fff } }, b = a, c = a;
+
+	s.ops.ioctl = stubborn_ioctl;
+	s.sys.ops = &s.ops;
+	f->slots.sys = &s.sys;
+	assert_int_equal(slots_add(&f->slots, &a), 0);
+	slots_remove(&f->slots, &a);
+	assert_true(s.nr_refused > 100);
+	assert_true(a.stuck);
+	/* The guest still has it, so nothing else can be there; and nobody holds `a` any more. */
+	memset(&a, 0xff, sizeof(a));
+	assert_int_equal(slots_add(&f->slots, &b), -EEXIST);
+	s.refuses = false;
+	assert_int_equal(slots_add(&f->slots, &c), 0);
+	assert_int_equal(c.id, 0);
+	assert_false(c.stuck);
+	slots_remove(&f->slots, &c);
+	assert_int_equal(f->kvm.slots[0].memory_size, 0);
+}
+
 static void slots_need_whole_pages_and_run_out_with_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -156,6 +200,7 @@ int main(void)
 		CASE(routes_run_out_with_an_error),
 		CASE(an_eventfd_is_attached_and_detached_as_an_irqfd),
 		CASE(overlapping_slots_are_refused_and_ids_reused),
+		CASE(a_slot_the_kernel_keeps_is_stuck_and_tried_again),
 		CASE(slots_need_whole_pages_and_run_out_with_an_error),
 	};
 
