@@ -643,6 +643,7 @@ int iommu_none_create(struct iommu **out)
 		.name = "none",
 		.translate = none_translate,
 		.interrupt = none_interrupt,
+		.route = none_interrupt,
 	};
 	struct iommu *iommu = malloc(sizeof(*iommu));
 	int err = iommu ? iommu_init(iommu, &ops, false) : -ENOMEM;

@@ -109,6 +109,12 @@ struct iommu_ops {
 	 */
 	int (*interrupt)(struct iommu *iommu, rid_t rid, const struct msi_message *in,
 			 struct msi_message *out);
+	/*
+	 * The same asked in advance, for a route that the kernel delivers along: no fault is recorded
+	 * and nothing posted. It holds until an irq listener is told otherwise.
+	 */
+	int (*route)(struct iommu *iommu, rid_t rid, const struct msi_message *in,
+		     struct msi_message *out);
 	/* The unit's own part of a device. All may be NULL. */
 	int (*device_add)(struct iommu *iommu, struct iommu_device *dev);
 	void (*device_remove)(struct iommu *iommu, struct iommu_device *dev);

@@ -195,6 +195,7 @@ static const struct iommu_ops vtd_ops = {
 	.translate = vtd_translate,
 	.ats_translate = vtd_ats_translate,
 	.interrupt = vtd_remap,
+	.route = vtd_route,
 	.device_add = vtd_device_add,
 	.device_remove = vtd_device_remove,
 	.forget = vtd_forget,

@@ -168,16 +168,17 @@ static enum vtd_fault_reason irte_post(struct vtd *vtd, uint64_t irta, const str
 }
 
 static int irq_refuse(struct vtd *vtd, rid_t rid, uint32_t index, enum vtd_fault_reason reason,
-		      bool fpd)
+		      bool quiet)
 {
-	if (!fpd)
+	if (!quiet)
 		vtd_fault_irq(vtd, rid, index, reason);
 	return -EFAULT;
 }
 
-int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in, struct msi_message *out)
+/* ask: only to know; nothing is recorded and nothing posted. */
+static int irq_remap(struct vtd *vtd, rid_t rid, const struct msi_message *in,
+		     struct msi_message *out, bool ask)
 {
-	struct vtd *vtd = vtd_of(iommu);
 	uint64_t irta = atomic_load_explicit(&vtd->irta, memory_order_acquire), seq;
 	uint32_t addr = (uint32_t)in->addr, index;
 	enum vtd_fault_reason reason;
@@ -191,25 +192,25 @@ int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in, stru
 	if (!(addr & MSI_ADDR_REMAPPABLE)) {
 		/* Compatibility format: never in x2APIC mode, else by the guest's leave (5.1.2.1). */
 		if (irta & IRTA_EIME || !(irta & VTD_IRTA_COMPAT))
-			return irq_refuse(vtd, rid, 0, VTD_IR_COMPAT, false);
+			return irq_refuse(vtd, rid, 0, VTD_IR_COMPAT, ask);
 		*out = *in;
 		return 0;
 	}
 	/* Without a subhandle the data is the I/O APIC's entry, and no field of the request. */
 	if (addr & MSI_ADDR_SHV && in->data & MSI_DATA_RSVD)
-		return irq_refuse(vtd, rid, 0, VTD_IR_REQUEST_RSVD, false);
+		return irq_refuse(vtd, rid, 0, VTD_IR_REQUEST_RSVD, ask);
 	index = FIELD_GET(MSI_ADDR_HANDLE, addr) | (addr & MSI_ADDR_HANDLE_15 ? BIT(15) : 0);
 	if (addr & MSI_ADDR_SHV)
 		index += in->data & MSI_DATA_SUBHANDLE;
 	if (index >= 2u << FIELD_GET(IRTA_S, irta))
-		return irq_refuse(vtd, rid, index & 0xffff, VTD_IR_INDEX, false);
+		return irq_refuse(vtd, rid, index & 0xffff, VTD_IR_INDEX, ask);
 
 	if (!iec_get(vtd, index, &irte)) {
 		uint64_t words[2];
 
 		seq = atomic_load(&vtd->iec_seq);
 		if (iommu_mem_load(&vtd->mem, (irta & IRTA_IRTA) + 16ull * index, words, 2))
-			return irq_refuse(vtd, rid, index, VTD_IR_LOST, false);
+			return irq_refuse(vtd, rid, index, VTD_IR_LOST, ask);
 		irte = (struct irte){ words[0], words[1] };
 		/* Absent entries are not kept: making one present needs no invalidation. */
 		if (irte.low & IRTE_P) {
@@ -219,7 +220,7 @@ int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in, stru
 			spin_drop(&vtd->iec_lock);
 		}
 	}
-	fpd = irte.low & IRTE_FPD;
+	fpd = irte.low & IRTE_FPD || ask;
 	if (!(irte.low & IRTE_P))
 		return irq_refuse(vtd, rid, index, VTD_IR_ABSENT, fpd);
 	if (irte_reserved(vtd, irta, &irte))
@@ -230,8 +231,20 @@ int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in, stru
 		irte_message(irta, &irte, out);
 		return 0;
 	}
+	if (ask)
+		return 1;
 	reason = irte_post(vtd, irta, &irte, out, &notify);
 	if (reason != VTD_FAULT_NONE)
 		return irq_refuse(vtd, rid, index, reason, fpd);
 	return notify ? 0 : 1;
+}
+
+int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in, struct msi_message *out)
+{
+	return irq_remap(vtd_of(iommu), rid, in, out, false);
+}
+
+int vtd_route(struct iommu *iommu, rid_t rid, const struct msi_message *in, struct msi_message *out)
+{
+	return irq_remap(vtd_of(iommu), rid, in, out, true);
 }

@@ -193,6 +193,9 @@ void vtd_unlisten(struct vtd_device *vdev);
 /* vtd_irq.c */
 int vtd_remap(struct iommu *iommu, rid_t rid, const struct msi_message *in,
 	      struct msi_message *out);
+/* Where it would go: no fault, nothing posted. */
+int vtd_route(struct iommu *iommu, rid_t rid, const struct msi_message *in,
+	      struct msi_message *out);
 void vtd_iec_forget(struct vtd *vtd, uint32_t first, uint32_t last);
 
 /* vtd.c: a plain register's value; under iommu.lock. */

@@ -13,7 +13,8 @@
 /* More than this many routes no machine of ours needs; the table is rewritten at each commit. */
 #define IRQ_ROUTES_MAX 4096
 
-int irq_routes_init(struct irq_routes *irq, struct sys *sys, int vm_fd, unsigned int limit)
+int irq_routes_init(struct irq_routes *irq, struct sys *sys, int vm_fd, unsigned int limit,
+		    struct iommu *iommu)
 {
 	memset(irq, 0, sizeof(*irq));
 	if (limit <= IRQ_PINS)
@@ -31,7 +32,18 @@ int irq_routes_init(struct irq_routes *irq, struct sys *sys, int vm_fd, unsigned
 	lock_init(&irq->lock, LOCK_IRQ);
 	for (unsigned int pin = 0; pin < IRQ_PINS; pin++)
 		irq->routes[pin].used = true;
+	irq_routes_guard(irq, iommu, (rid_t){ 0 });
 	return 0;
+}
+
+void irq_routes_guard(struct irq_routes *irq, struct iommu *iommu, rid_t rid)
+{
+	irq->pin_iommu = iommu;
+	irq->pin_rid = rid;
+	for (unsigned int pin = 0; pin < IRQ_PINS; pin++) {
+		irq->routes[pin].iommu = iommu;
+		irq->routes[pin].rid = rid;
+	}
 }
 
 void irq_routes_fini(struct irq_routes *irq)
@@ -44,16 +56,43 @@ void irq_routes_fini(struct irq_routes *irq)
 	irq->routes = NULL;
 }
 
+/*
+ * Looked up under the lock, so that of a change of entries and a change of the message the later one
+ * stands.
+ */
+static void irq_route_resolve(struct irq_routes *irq, struct irq_route *r)
+{
+	struct msi_message to = { 0 };
+	bool live = r->set && !r->iommu->ops->route(r->iommu, r->rid, &r->msg, &to);
+
+	if (live == r->live && (!live || (r->to.addr == to.addr && r->to.data == to.data)))
+		return;
+	r->live = live;
+	r->to = to;
+	irq->dirty = true;
+}
+
 static void irq_route_write(struct irq_routes *irq, unsigned int gsi, bool set,
 			    struct msi_message msg)
 {
 	struct irq_route *r = &irq->routes[gsi];
 
-	if (r->set == set && (!set || (r->msg.addr == msg.addr && r->msg.data == msg.data)))
-		return;
 	r->set = set;
 	r->msg = msg;
-	irq->dirty = true;
+	irq_route_resolve(irq, r);
+}
+
+int irq_routes_follow(struct irq_routes *irq, const struct iommu *iommu)
+{
+	lock_take(&irq->lock);
+	for (unsigned int gsi = 0; gsi < irq->nr; gsi++) {
+		struct irq_route *r = &irq->routes[gsi];
+
+		if (r->set && r->iommu == iommu)
+			irq_route_resolve(irq, r);
+	}
+	lock_drop(&irq->lock);
+	return irq_commit(irq);
 }
 
 void irq_pin_set(struct irq_routes *irq, unsigned int pin, bool valid, struct msi_message msg)
@@ -64,7 +103,7 @@ void irq_pin_set(struct irq_routes *irq, unsigned int pin, bool valid, struct ms
 	lock_drop(&irq->lock);
 }
 
-int irq_msi_alloc(struct irq_routes *irq, rid_t rid, msi_route_t *route)
+int irq_msi_alloc(struct irq_routes *irq, struct iommu *iommu, rid_t rid, msi_route_t *route)
 {
 	int err = -ENOSPC;
 
@@ -72,7 +111,7 @@ int irq_msi_alloc(struct irq_routes *irq, rid_t rid, msi_route_t *route)
 	for (unsigned int gsi = IRQ_PINS; gsi < irq->nr; gsi++) {
 		if (irq->routes[gsi].used)
 			continue;
-		irq->routes[gsi] = (struct irq_route){ .used = true, .rid = rid };
+		irq->routes[gsi] = (struct irq_route){ .used = true, .rid = rid, .iommu = iommu };
 		route->gsi = (int)gsi;
 		err = 0;
 		break;
@@ -139,15 +178,15 @@ int irq_commit(struct irq_routes *irq)
 	for (unsigned int gsi = 0; gsi < irq->nr; gsi++) {
 		const struct irq_route *r = &irq->routes[gsi];
 
-		if (!r->set)
+		if (!r->live)
 			continue;
 		irq->table->entries[n++] = (struct kvm_irq_routing_entry){
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_MSI,
 			.u.msi = {
-				.address_lo = (uint32_t)r->msg.addr,
-				.address_hi = (uint32_t)(r->msg.addr >> 32),
-				.data = r->msg.data,
+				.address_lo = (uint32_t)r->to.addr,
+				.address_hi = (uint32_t)(r->to.addr >> 32),
+				.data = r->to.data,
 			},
 		};
 	}
@@ -163,7 +202,7 @@ out:
 	return err;
 }
 
-int irq_send(struct irq_routes *irq, rid_t rid, struct msi_message msg)
+int irq_send_plain(struct irq_routes *irq, struct msi_message msg)
 {
 	struct kvm_msi msi = {
 		.address_lo = (uint32_t)msg.addr,
@@ -174,4 +213,16 @@ int irq_send(struct irq_routes *irq, rid_t rid, struct msi_message msg)
 
 	/* 0: the guest's APIC blocked it, which is the guest's affair. */
 	return r < 0 ? r : 0;
+}
+
+int irq_send(struct irq_routes *irq, struct iommu *iommu, rid_t rid, struct msi_message msg)
+{
+	struct msi_message to;
+
+	return iommu_remap(iommu, rid, &msg, &to) ? 0 : irq_send_plain(irq, to);
+}
+
+int irq_pin_send(struct irq_routes *irq, struct msi_message msg)
+{
+	return irq_send(irq, irq->pin_iommu, irq->pin_rid, msg);
 }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/bits.h"
-#include "iommu/ops.h"
 #include "machine/arch.h"
 #include "machine/vm.h"
 
@@ -69,7 +68,7 @@ static void vm_irq_eoi_unwatch(struct platform *p, unsigned int pin, struct irq_
 
 static int vm_msi_alloc(struct platform *p, rid_t rid, msi_route_t *route)
 {
-	return irq_msi_alloc(&vm_of(p)->irq, rid, route);
+	return irq_msi_alloc(&vm_of(p)->irq, p->iommu, rid, route);
 }
 
 static void vm_msi_free(struct platform *p, msi_route_t route)
@@ -99,12 +98,7 @@ static void vm_msi_detach(struct platform *p, msi_route_t route, int eventfd)
 
 static int vm_msi_send(struct platform *p, rid_t rid, struct msi_message msg)
 {
-	struct msi_message out;
-
-	/* Refused, or posted: nothing to send. */
-	if (iommu_remap(p->iommu, rid, &msg, &out))
-		return 0;
-	return irq_send(&vm_of(p)->irq, rid, out);
+	return irq_send(&vm_of(p)->irq, p->iommu, rid, msg);
 }
 
 static int vm_slot_add(struct platform *p, struct direct_slot *slot)

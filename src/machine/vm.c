@@ -214,7 +214,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	slots = vm_cap(vm, KVM_CAP_NR_MEMSLOTS);
 	slots_init(&vm->slots, sys, vm->vm_fd, slots ? (unsigned int)slots : VM_SLOTS_DEFAULT);
 	err = irq_routes_init(&vm->irq, sys, vm->vm_fd,
-			      (unsigned int)vm_cap(vm, KVM_CAP_IRQ_ROUTING));
+			      (unsigned int)vm_cap(vm, KVM_CAP_IRQ_ROUTING), vm->no_iommu);
 	if (err)
 		goto err_slots;
 	err = arch_vm_init(vm, diag);

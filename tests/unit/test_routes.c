@@ -16,6 +16,7 @@ struct fixture {
 	struct fake_kvm kvm;
 	int kvm_fd, vm_fd;
 	struct irq_routes irq;
+	struct iommu *none;
 	struct slots slots;
 };
 
@@ -27,7 +28,8 @@ static int setup(void **state)
 	fake_kvm_init(&f.kvm);
 	f.kvm_fd = sys_open(&f.kvm.sys, SYS_KVM, NULL);
 	f.vm_fd = sys_ioctl_value(&f.kvm.sys, f.kvm_fd, KVM_CREATE_VM, 0);
-	assert_int_equal(irq_routes_init(&f.irq, &f.kvm.sys, f.vm_fd, FAKE_KVM_ROUTES), 0);
+	assert_int_equal(iommu_none_create(&f.none), 0);
+	assert_int_equal(irq_routes_init(&f.irq, &f.kvm.sys, f.vm_fd, FAKE_KVM_ROUTES, f.none), 0);
 	slots_init(&f.slots, &f.kvm.sys, f.vm_fd, 4);
 	*state = &f;
 	return 0;
@@ -38,6 +40,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	irq_routes_fini(&f->irq);
+	iommu_none_destroy(f->none);
 	slots_fini(&f->slots);
 	sys_close(&f->kvm.sys, &f->vm_fd);
 	sys_close(&f->kvm.sys, &f->kvm_fd);
@@ -51,8 +54,8 @@ static void changes_reach_the_kernel_only_at_a_commit_and_all_at_once(void **sta
 	struct fixture *f = *state;
 	msi_route_t a, b;
 
-	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 8 }, &a), 0);
-	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 8 }, &b), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 8 }, &a), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 8 }, &b), 0);
 	assert_int_equal(a.gsi, IRQ_PINS);
 	assert_int_equal(b.gsi, IRQ_PINS + 1);
 	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
@@ -74,8 +77,74 @@ static void changes_reach_the_kernel_only_at_a_commit_and_all_at_once(void **sta
 	irq_msi_free(&f->irq, a);
 	assert_int_equal(irq_commit(&f->irq), 0);
 	assert_int_equal(f->kvm.nr_routes, 2);
-	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 9 }, &a), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 9 }, &a), 0);
 	assert_int_equal(a.gsi, IRQ_PINS);
+}
+
+/* A unit of which a test says what it does: adds `shift` to the data, or refuses all. */
+struct fake_unit {
+	struct iommu iommu;
+	unsigned int shift;
+	int answer;
+	rid_t rid; /* of the last message */
+};
+
+static int unit_interrupt(struct iommu *iommu, rid_t rid, const struct msi_message *in,
+			  struct msi_message *out)
+{
+	struct fake_unit *unit = container_of(iommu, struct fake_unit, iommu);
+
+	unit->rid = rid;
+	*out = (struct msi_message){ in->addr, in->data + unit->shift };
+	return unit->answer;
+}
+
+static const struct iommu_ops unit_ops = {
+	.name = "test",
+	.interrupt = unit_interrupt,
+	.route = unit_interrupt,
+};
+
+static void routes_lead_where_the_unit_says_and_follow_it_with_one_commit(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_unit unit = { .shift = 0x100 };
+	msi_route_t a, b;
+
+	assert_int_equal(iommu_init(&unit.iommu, &unit_ops, false), 0);
+	irq_routes_guard(&f->irq, &unit.iommu, (rid_t){ 0xf0ff });
+	assert_int_equal(irq_msi_alloc(&f->irq, &unit.iommu, (rid_t){ 0x10 }, &a), 0);
+	/* Left out of the unit. */
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 0x18 }, &b), 0);
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00010, 0x41 });
+	assert_int_equal(unit.rid.v, 0x10);
+	irq_msi_set(&f->irq, b, (struct msi_message){ 0xfee00000, 0x42 });
+	irq_pin_set(&f->irq, 4, true, (struct msi_message){ 0xfee02000, 0x8043 });
+	assert_int_equal(unit.rid.v, 0xf0ff);
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 3);
+	assert_int_equal(f->kvm.routes[0].u.msi.data, 0x8143);
+	assert_int_equal(f->kvm.routes[1].u.msi.data, 0x141);
+	assert_int_equal(f->kvm.routes[2].u.msi.data, 0x42);
+
+	unit.shift = 0x200;
+	assert_int_equal(irq_routes_follow(&f->irq, &unit.iommu), 0);
+	assert_int_equal(f->kvm.nr_commits, 2);
+	assert_int_equal(f->kvm.routes[0].u.msi.data, 0x8243);
+	assert_int_equal(f->kvm.routes[1].u.msi.data, 0x241);
+	assert_int_equal(f->kvm.routes[2].u.msi.data, 0x42);
+	/* Entries changed, but none of ours: the kernel is left alone. */
+	assert_int_equal(irq_routes_follow(&f->irq, &unit.iommu), 0);
+	assert_int_equal(f->kvm.nr_commits, 2);
+
+	/* Refused: no route, until the unit has another opinion. */
+	unit.answer = -EFAULT;
+	assert_int_equal(irq_routes_follow(&f->irq, &unit.iommu), 0);
+	assert_int_equal(f->kvm.nr_routes, 1);
+	unit.answer = 0;
+	assert_int_equal(irq_routes_follow(&f->irq, &unit.iommu), 0);
+	assert_int_equal(f->kvm.nr_routes, 3);
+	iommu_fini(&unit.iommu);
 }
 
 static void a_refused_commit_is_tried_again(void **state)
@@ -95,8 +164,8 @@ static void routes_run_out_with_an_error(void **state)
 	msi_route_t r;
 
 	for (unsigned int i = IRQ_PINS; i < FAKE_KVM_ROUTES; i++)
-		assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), 0);
-	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), -ENOSPC);
+		assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 0 }, &r), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 0 }, &r), -ENOSPC);
 }
 
 static void an_eventfd_is_attached_and_detached_as_an_irqfd(void **state)
@@ -104,7 +173,7 @@ static void an_eventfd_is_attached_and_detached_as_an_irqfd(void **state)
 	struct fixture *f = *state;
 	msi_route_t r;
 
-	assert_int_equal(irq_msi_alloc(&f->irq, (rid_t){ 0 }, &r), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 0 }, &r), 0);
 	assert_int_equal(irq_msi_attach(&f->irq, r, 77), 0);
 	assert_int_equal(f->kvm.nr_irqfds, 1);
 	assert_int_equal(f->kvm.irqfds[0].fd, 77);
@@ -196,6 +265,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(changes_reach_the_kernel_only_at_a_commit_and_all_at_once),
+		CASE(routes_lead_where_the_unit_says_and_follow_it_with_one_commit),
 		CASE(a_refused_commit_is_tried_again),
 		CASE(routes_run_out_with_an_error),
 		CASE(an_eventfd_is_attached_and_detached_as_an_irqfd),

@@ -350,6 +350,29 @@ static void posting_sets_the_bit_and_notifies_once(void **state)
 	assert_int_equal(fire(v, 4, &out), 0);
 }
 
+static void asking_for_a_route_records_nothing_and_posts_nothing(void **state)
+{
+	struct vtd_world *v = *state;
+	struct iommu *iommu = v->dev->iommu;
+	uint64_t pid = world_page(&v->w);
+	struct msi_message in = request(3), out;
+
+	irte_set(v, 3, irte_to(5, 0x41), SOURCE);
+	assert_int_equal(iommu->ops->route(iommu, (rid_t){ RID }, &in, &out), 0);
+	assert_int_equal(out.data, 0x41);
+	assert_int_equal(iommu->ops->route(iommu, (rid_t){ RID ^ 0x100 }, &in, &out), -EFAULT);
+	in = request(9);
+	assert_int_equal(iommu->ops->route(iommu, (rid_t){ RID }, &in, &out), -EFAULT);
+	assert_int_equal(fault_take(v).reason, 0);
+
+	/* Posted format: vector 0x22 into the descriptor at pid, were it asked in earnest. */
+	in = request(4);
+	irte_post(v, 4, pid, 0x22, false);
+	assert_int_equal(iommu->ops->route(iommu, (rid_t){ RID }, &in, &out), 1);
+	assert_int_equal(world_get(&v->w, pid), 0);
+	assert_int_equal(world_get(&v->w, pid + 32), 0);
+}
+
 static void suppressed_notifications_come_only_for_the_urgent(void **state)
 {
 	struct vtd_world *v = *state;
@@ -459,6 +482,7 @@ int main(void)
 		T(the_io_apic_has_its_own_source_id),
 		T(fault_processing_disable_hides_what_an_entry_refuses),
 		T(entries_are_cached_until_invalidated_and_listeners_told),
+		T(asking_for_a_route_records_nothing_and_posts_nothing),
 		T(posting_sets_the_bit_and_notifies_once),
 		T(suppressed_notifications_come_only_for_the_urgent),
 		T(an_unreachable_descriptor_is_fault_27),

@@ -60,7 +60,7 @@ static void pc_irq_send(void *opaque, unsigned int pin, const struct msi_message
 {
 	struct vm *vm = opaque;
 
-	irq_send(&vm->irq, (rid_t){ 0 }, *msg);
+	irq_pin_send(&vm->irq, *msg);
 }
 
 static const struct ioapic_ops pc_ioapic_ops = {
