@@ -441,12 +441,38 @@ static int run_place(struct run *run, struct sys *sys, const struct plan *plan, 
 	return assign_place_apply(sys, &placement, diag);
 }
 
+/* All that is refused, not only the first; and what would be. */
+static int run_show_plan(struct run *run, struct sys *sys, struct plan *plan)
+{
+	struct diag diag = DIAG_INIT;
+
+	plan_print(plan, stdout);
+	if (run_check_peers(run, sys, plan, &diag))
+		plan_refuse(plan, &diag);
+	diag_clear(&diag);
+	if (run_place(run, sys, plan, &diag))
+		plan_refuse(plan, &diag);
+	plan_print_refusals(plan, stdout);
+	return plan->nr_refusals ? CLI_REFUSED : CLI_OK;
+}
+
+static int run_refuse(const struct plan *plan, int err, struct diag *diag)
+{
+	if (plan->nr_refusals)
+		*diag = plan->refusals[0];
+	diag_set(diag, err, "virtual machine", "cannot start: %s", strerror(-err));
+	cli_refuse(diag);
+	if (plan->nr_refusals > 1)
+		fprintf(stderr, "airlock: %u more: --plan shows all\n", plan->nr_refusals - 1);
+	return CLI_REFUSED;
+}
+
 static int run_start(struct run *run, struct phases *phases)
 {
 	struct sys sys = sys_real();
 	struct diag diag = DIAG_INIT;
 	struct plan *plan = calloc(1, sizeof(*plan));
-	int err;
+	int err, status;
 
 	if (!plan)
 		return CLI_REFUSED;
@@ -455,24 +481,20 @@ static int run_start(struct run *run, struct phases *phases)
 		free(plan);
 		return cli_refuse(&diag);
 	}
-	err = plan_make(plan, &sys, &run->config, &diag);
-	if (run->plan_only)
-		plan_print(plan, stdout, &diag);
-	if (!err) {
-		err = run_check_peers(run, &sys, plan, &diag);
+	err = plan_make(plan, &sys, &run->config, run->plan_only);
+	if (run->plan_only) {
+		status = run_show_plan(run, &sys, plan);
+	} else {
+		if (!err)
+			err = run_check_peers(run, &sys, plan, &diag);
 		if (!err)
 			err = run_place(run, &sys, plan, &diag);
-		if (err && run->plan_only)
-			diag_print(&diag);
+		status = err ? run_refuse(plan, err, &diag) : CLI_OK;
 	}
 	plan_fini(plan);
 	free(plan);
-	if (run->plan_only)
-		return err ? CLI_REFUSED : CLI_OK;
-	if (err) {
-		diag_set(&diag, err, "virtual machine", "cannot start: %s", strerror(-err));
-		return cli_refuse(&diag);
-	}
+	if (run->plan_only || status != CLI_OK)
+		return status;
 	phases_mark(phases, "plan");
 	return run_machine(run, &sys, phases);
 }

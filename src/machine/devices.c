@@ -42,10 +42,22 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *diag)
 {
 	struct vfio_pci_config config;
-	int err = vfio_class_config(plan->sys, spec, &config, diag);
+	int err = vfio_class_config(plan->sys, spec, &config, diag), slot;
+	int group;
 
 	spec_text(spec, "container");
-	return err ? err : plan_vfio(plan, &config, diag);
+	if (err)
+		return err;
+	err = plan_vfio(plan, &config, diag);
+	/* A device that is refused has its place all the same: what is wrong with that is said too. */
+	if (err == -EEXIST)
+		return err;
+	group = plan->vfio[plan->nr_vfio - 1]->function.group;
+	if (diag->err)
+		plan_refuse(plan, diag);
+	diag_clear(diag);
+	slot = plan_slot(plan, spec_text(spec, "bus"), group, diag);
+	return err ? err : slot;
 }
 
 /* The device failed for good or the host wants it back: the guest loses it, the VM goes on. */
@@ -116,6 +128,8 @@ static int port_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 	struct pci_port_config config;
 	int err = port_class_config(spec, &config, diag);
 
+	if (!err)
+		err = plan_port(plan, config.id, diag);
 	if (!err)
 		plan_note(plan, "root-port %s%s", config.id, config.acs ? "" : " without ACS");
 	return err;

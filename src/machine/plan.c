@@ -10,6 +10,9 @@
 #include "machine/arch.h"
 #include "machine/devices.h"
 
+#define PLAN_ROOT_SLOTS 31
+#define PLAN_FUNCTIONS	8
+
 void plan_note(struct plan *plan, const char *fmt, ...)
 {
 	va_list args;
@@ -21,10 +24,70 @@ void plan_note(struct plan *plan, const char *fmt, ...)
 	va_end(args);
 }
 
+void plan_refuse(struct plan *plan, const struct diag *diag)
+{
+	struct diag *more =
+		reallocarray(plan->refusals, plan->nr_refusals + 1, sizeof(plan->refusals[0]));
+
+	/* Out of memory: the error number says so still. */
+	if (!more)
+		return;
+	plan->refusals = more;
+	plan->refusals[plan->nr_refusals++] = *diag;
+}
+
+static void plan_refused(void *opaque, const struct diag *diag)
+{
+	plan_refuse(opaque, diag);
+}
+
+static bool ranges_of_ram_overlap(uint64_t size, struct range r, struct range *where)
+{
+	uint64_t low = min_u64(size, RAM_HOLE);
+	struct range ram[2] = { range_of(0, low) };
+
+	if (size > low)
+		ram[1] = range_of(RAM_HIGH, size - low);
+	for (unsigned int i = 0; i < (size > low ? 2u : 1u); i++) {
+		if (!range_overlaps(ram[i], r))
+			continue;
+		*where = (struct range){ max_u64(ram[i].first, r.first),
+					 min_u64(ram[i].last, r.last) };
+		return true;
+	}
+	return false;
+}
+
+/* What the host keeps free of mappings may not be where the guest has RAM. */
+static void plan_reserved(struct plan *plan, const struct vfio_pci_plan *p)
+{
+	for (size_t i = 0; i < p->group.nr_reserved; i++) {
+		const struct host_reserved *reserved = &p->group.reserved[i];
+		struct diag diag = DIAG_INIT;
+		struct range where;
+
+		if (reserved->kind == HOST_RESERVED_DIRECT_RELAXABLE ||
+		    reserved->kind == HOST_RESERVED_DIRECT ||
+		    !ranges_of_ram_overlap(plan->config->ram.size, reserved->iova, &where))
+			continue;
+		diag_set(&diag, -ERANGE, p->function.name,
+			 "the host reserves %#llx-%#llx for it (%s), and the VM has memory there",
+			 (unsigned long long)where.first, (unsigned long long)where.last,
+			 host_reserved_name(reserved->kind));
+		diag_remedy(&diag, -ERANGE,
+			    "give the VM less memory, so that it ends below %#llx; "
+			    "/sys/kernel/iommu_groups/%d/reserved_regions lists what is reserved",
+			    (unsigned long long)where.first, p->group.id);
+		plan_refuse(plan, &diag);
+	}
+}
+
 int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct diag *diag)
 {
+	unsigned int before = plan->nr_refusals;
 	struct vfio_pci_plan *p;
 	char name[PCI_ADDRESS_TEXT];
+	int err;
 
 	pci_address_format(config->host, name);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
@@ -36,7 +99,70 @@ int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct di
 	if (!p)
 		return -ENOMEM;
 	plan->vfio[plan->nr_vfio++] = p;
-	return vfio_pci_plan(plan->sys, config, p, diag);
+	err = vfio_pci_plan(plan->sys, config, p, plan->thorough ? plan_refused : NULL, plan, diag);
+	plan_reserved(plan, p);
+	if (!err && plan->nr_refusals > before)
+		err = plan->refusals[before].err;
+	return err;
+}
+
+static int plan_root_slot(struct plan *plan, struct diag *diag)
+{
+	/* The host bridge has the first. */
+	if (plan->nr_root == PLAN_ROOT_SLOTS)
+		return diag_set(diag, -ENOSPC, "pcie.0",
+				"more than %d devices and root ports: no free slot on this bus",
+				PLAN_ROOT_SLOTS);
+	plan->nr_root++;
+	return 0;
+}
+
+int plan_port(struct plan *plan, const char *id, struct diag *diag)
+{
+	int err;
+
+	for (unsigned int i = 0; i < plan->nr_buses; i++)
+		if (!strcmp(plan->buses[i].id, id))
+			return diag_set(diag, -EEXIST, id, "there is a port of that id already");
+	err = plan_root_slot(plan, diag);
+	if (!err)
+		plan->buses[plan->nr_buses++] = (struct plan_bus){ .id = id, .group = -1 };
+	return err;
+}
+
+int plan_slot(struct plan *plan, const char *bus, int group, struct diag *diag)
+{
+	struct plan_bus *port = plan->buses, *end = plan->buses + plan->nr_buses;
+	unsigned int functions = 0;
+
+	for (unsigned int i = 0; group >= 0 && i < plan->nr_vfio; i++)
+		functions += plan->vfio[i]->function.group == group;
+	if (functions > PLAN_FUNCTIONS)
+		return diag_set(diag, -ENOSPC, bus ? bus : "root port",
+				"IOMMU group %d has more than the %d functions of a slot", group,
+				PLAN_FUNCTIONS);
+	/* The group's first function has chosen. */
+	if (functions > 1)
+		return 0;
+	if (!bus || !strcmp(bus, "pcie.0"))
+		return plan_root_slot(plan, diag);
+	while (port < end && strcmp(port->id, bus))
+		port++;
+	if (port == end) {
+		diag_set(diag, -ENOENT, bus, "there is no such bus");
+		return diag_remedy(diag, -ENOENT,
+				   "name pcie.0, or a port made before with --device "
+				   "root-port,id=%s",
+				   bus);
+	}
+	if (port->taken) {
+		diag_set(diag, -EBUSY, bus,
+			 "it is occupied: behind a root port there is one slot, and only "
+			 "functions of one IOMMU group share it");
+		return diag_remedy(diag, -EBUSY, "make another with --device root-port,id=NAME");
+	}
+	port->taken = true;
+	return 0;
 }
 
 static int plan_memory(struct plan *plan, struct diag *diag)
@@ -56,29 +182,47 @@ static int plan_memory(struct plan *plan, struct diag *diag)
 	return err ? err : assign_headroom_check(&plan->memlock, &plan->limits, diag);
 }
 
-int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, struct diag *diag)
+static int plan_device(struct plan *plan, struct spec *spec, struct diag *diag)
 {
+	const struct device_class *class = device_class_find(spec->class_name);
+	int err = class ? class->plan(plan, spec, diag) : device_class_unknown(spec, diag);
+
+	return err ? err : spec_done(spec, diag);
+}
+
+/* Keeps what a step refused, if it is not there already; the first error stands. */
+static void plan_keep(struct plan *plan, int *first, int err, struct diag *diag)
+{
+	if (err && !plan->nr_refusals)
+		diag_set(diag, err, "virtual machine", "cannot be planned: %s", strerror(-err));
+	if (diag->err)
+		plan_refuse(plan, diag);
+	diag_clear(diag);
+	*first = *first ? *first : err;
+}
+
+int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, bool thorough)
+{
+	struct diag diag = DIAG_INIT;
 	int err, first = 0;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->sys = sys;
 	plan->config = config;
+	plan->thorough = thorough;
 	host_limits_read(sys, &plan->limits);
-	/* All of them are looked at, so that --plan shows each device; the first refusal stands. */
-	first = vm_check_kvm(sys, diag);
-	err = arch_image_describe(sys, config, plan->image, sizeof(plan->image), diag);
-	first = first ? first : err;
+	/* All of them are looked at, so that --plan shows each device and all that is refused. */
+	err = vm_check_kvm(sys, config->cpus, &diag);
+	plan_keep(plan, &first, err, &diag);
+	err = arch_image_describe(sys, config, plan->image, sizeof(plan->image), &diag);
+	plan_keep(plan, &first, err, &diag);
 	for (unsigned int i = 0; i < config->nr_devices; i++) {
-		struct spec *spec = &config->devices[i];
-		const struct device_class *class = device_class_find(spec->class_name);
-
-		err = class ? class->plan(plan, spec, diag) : device_class_unknown(spec, diag);
-		if (!err)
-			err = spec_done(spec, diag);
-		first = first ? first : err;
+		err = plan_device(plan, &config->devices[i], &diag);
+		plan_keep(plan, &first, err, &diag);
 	}
-	err = plan_memory(plan, diag);
-	return first ? first : err;
+	err = plan_memory(plan, &diag);
+	plan_keep(plan, &first, err, &diag);
+	return first;
 }
 
 void plan_fini(struct plan *plan)
@@ -88,6 +232,9 @@ void plan_fini(struct plan *plan)
 		free(plan->vfio[i]);
 	}
 	plan->nr_vfio = 0;
+	free(plan->refusals);
+	plan->refusals = NULL;
+	plan->nr_refusals = 0;
 }
 
 static void plan_print_bars(const struct vfio_pci_plan *p, FILE *to)
@@ -123,8 +270,12 @@ static void plan_print_vfio(const struct vfio_pci_plan *p, FILE *to)
 	if (f->numa_node >= 0)
 		fprintf(to, "    NUMA node  %d\n", f->numa_node);
 	plan_print_bars(p, to);
-	fprintf(to, "    interrupts %u MSI-X, %u MSI, INTx %s\n", p->nr_msix, p->nr_msi,
-		p->intx ? "yes" : "no");
+	fprintf(to, "    interrupts %u MSI-X, %u MSI, INTx %s%s\n", p->nr_msix, p->nr_msi,
+		p->intx ? "yes" : "no",
+		p->unsafe_interrupts ? "; NOT remapped by this host: it could forge interrupts "
+				       "(allow_unsafe_interrupts takes that risk)"
+		: p->remapped == HOST_YES ? "; remapped by the host"
+					  : "");
 	for (unsigned int i = 0; i < p->nr_hidden; i++)
 		fprintf(to, "    hidden     %s: %s\n", p->hidden[i].name, p->hidden[i].reason);
 	if (p->config_unknown)
@@ -146,7 +297,7 @@ static const char *plan_backing_name(const struct ram_config *ram)
 	return "private memory, huge pages by advice";
 }
 
-void plan_print(const struct plan *plan, FILE *to, const struct diag *refusal)
+void plan_print(const struct plan *plan, FILE *to)
 {
 	const struct vm_config *config = plan->config;
 	char size[HOST_SIZE_TEXT];
@@ -164,14 +315,21 @@ void plan_print(const struct plan *plan, FILE *to, const struct diag *refusal)
 	fprintf(to, "locked     %s\n", host_size_format(assign_memlock_need(&plan->memlock), size));
 	fprintf(to, "devices    %u passed through, %u others\n", plan->nr_vfio, plan->nr_notes);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
-		plan_print_vfio(plan->vfio[i], to);
+		if (plan->vfio[i]->function.vendor)
+			plan_print_vfio(plan->vfio[i], to);
 	for (unsigned int i = 0; i < plan->nr_notes; i++)
 		fprintf(to, "  %s\n", plan->notes[i]);
-	if (refusal && refusal->err) {
+}
+
+void plan_print_refusals(const struct plan *plan, FILE *to)
+{
+	for (unsigned int i = 0; i < plan->nr_refusals; i++) {
+		const struct diag *refusal = &plan->refusals[i];
+
 		fprintf(to, "refused    %s: %s\n", refusal->object, refusal->reason);
 		if (refusal->remedy[0])
 			fprintf(to, "  remedy   %s\n", refusal->remedy);
-	} else {
-		fprintf(to, "refused    nothing; the run can start\n");
 	}
+	if (!plan->nr_refusals)
+		fprintf(to, "refused    nothing; the run can start\n");
 }

@@ -14,9 +14,22 @@
 #include "machine/config.h"
 #include "vfio/vfio.h"
 
+/* A bus that bus= can name, and the host group whose functions fill its one slot. */
+struct plan_bus {
+	const char *id;
+	int group;
+	bool taken;
+};
+
 struct plan {
 	struct sys *sys;
 	struct vm_config *config;
+	bool thorough;
+	unsigned int nr_root; /* slots of the root bus that are taken */
+	unsigned int nr_buses;
+	struct plan_bus buses[VM_DEVICES_MAX]; /* root ports */
+	unsigned int nr_refusals;
+	struct diag *refusals; /* owned */
 	struct host_limits limits;
 	struct assign_memlock memlock;
 	unsigned int nr_vfio;
@@ -26,15 +39,28 @@ struct plan {
 	char image[160];
 };
 
-/* Fills the plan as far as it gets; 0, or the first refusal in diag. Undo with plan_fini(). */
-int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, struct diag *diag);
+/*
+ * Fills the plan as far as it gets, all refusals among it; 0, or the first one's error. thorough: with
+ * a look at what the kernel would only say when a device is attached. Undo with plan_fini().
+ */
+int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, bool thorough);
 void plan_fini(struct plan *plan);
-/* For people. refusal is what plan_make() refused, or NULL. */
-void plan_print(const struct plan *plan, FILE *to, const struct diag *refusal);
+/* One more reason why it cannot be; a copy is kept. */
+void plan_refuse(struct plan *plan, const struct diag *diag);
+/* For people, but for the refusals. */
+void plan_print(const struct plan *plan, FILE *to);
+void plan_print_refusals(const struct plan *plan, FILE *to);
 
 /* For a device class's plan function: a line about a device that is not passed through. */
 void plan_note(struct plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for one that is. -EEXIST in diag when the plan has it already. */
 int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct diag *diag);
+/* A root port of that name. -EEXIST when there is one, -ENOSPC when the root bus is full. */
+int plan_port(struct plan *plan, const char *id, struct diag *diag);
+/*
+ * A slot for a function of host group `group` (-1: of none) on the bus of that name; NULL: behind a
+ * port of its own. -ENOENT, -EBUSY when it is occupied, -ENOSPC.
+ */
+int plan_slot(struct plan *plan, const char *bus, int group, struct diag *diag);
 
 #endif

@@ -156,6 +156,7 @@ static void stats_dma(struct vm *vm, struct stats_sink *s)
 	stats_number(s, "map_ioctls", dma.nr_maps);
 	stats_number(s, "unmap_ioctls", dma.nr_unmaps);
 	stats_number(s, "map_us", dma.map_ns / 1000);
+	stats_number(s, "map_phase_us", vfio_context_map_ns(vm->board->vfio) / 1000);
 	stats_number(s, "refused", dma.nr_refused);
 	stats_close(s);
 }

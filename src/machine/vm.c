@@ -33,14 +33,21 @@ static int vm_open_node(struct sys *sys, struct diag *diag)
 			   "firmware set-up");
 }
 
-int vm_check_kvm(struct sys *sys, struct diag *diag)
+static int vm_refuse_cpus(unsigned int cpus, int most, struct diag *diag)
 {
-	int fd = vm_open_node(sys, diag);
+	diag_set(diag, -EINVAL, "--cpus", "%u vCPUs, but this host's KVM runs %d", cpus, most);
+	return diag_remedy(diag, -EINVAL, "give the VM at most --cpus %d", most);
+}
+
+int vm_check_kvm(struct sys *sys, unsigned int cpus, struct diag *diag)
+{
+	int most, fd = vm_open_node(sys, diag);
 
 	if (fd < 0)
 		return fd;
+	most = sys_ioctl_value(sys, fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	sys_close(sys, &fd);
-	return 0;
+	return most > 0 && cpus > (unsigned int)most ? vm_refuse_cpus(cpus, most, diag) : 0;
 }
 
 static int vm_open_kvm(struct vm *vm, struct diag *diag)
@@ -101,8 +108,7 @@ static int vm_need_caps(struct vm *vm, struct diag *diag)
 					needed[i].name);
 	cpus = vm_cap(vm, KVM_CAP_MAX_VCPUS);
 	if (cpus && vm->config->cpus > (unsigned int)cpus)
-		return diag_set(diag, -EINVAL, "--cpus", "%u vCPUs, but this host's KVM runs %d",
-				vm->config->cpus, cpus);
+		return vm_refuse_cpus(vm->config->cpus, cpus, diag);
 	return 0;
 }
 

@@ -24,7 +24,7 @@
 struct vcpu;
 struct arch_vm;	 /* machine/x86/ */
 struct vm_image; /* likewise */
-struct board;	/* machine/board.h */
+struct board;	 /* machine/board.h */
 
 /* How a run ended; each maps to an exit status of its own (airlock-run(1)). */
 enum vm_end {
@@ -91,8 +91,11 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 int vm_run(struct vm *vm, struct diag *diag);
 void vm_destroy(struct vm *vm);
 
-/* Whether /dev/kvm can be opened; nothing is left open. 0 or -errno with diag filled. */
-int vm_check_kvm(struct sys *sys, struct diag *diag);
+/*
+ * Whether /dev/kvm can be opened and runs that many vCPUs; nothing is left open. 0 or -errno with
+ * diag filled.
+ */
+int vm_check_kvm(struct sys *sys, unsigned int cpus, struct diag *diag);
 
 /* Adds a device to the machine's list: reset, saved and destroyed with it. Loop thread. */
 void vm_add_device(struct vm *vm, struct device *dev);

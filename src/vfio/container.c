@@ -117,32 +117,39 @@ struct vfio_group *vfio_group_find(const struct vfio_context *context, int id)
 	return NULL;
 }
 
+int vfio_refuse_rmrr(const struct host_group *host, const char *object, struct diag *diag)
+{
+	for (size_t i = 0; i < host->nr_reserved; i++) {
+		if (host->reserved[i].kind != HOST_RESERVED_DIRECT)
+			continue;
+		diag_set(diag, -EPERM, object,
+			 "the host's firmware keeps memory at 0x%llx for this device (RMRR), which "
+			 "must stay mapped: it cannot be given away",
+			 (unsigned long long)host->reserved[i].iova.first);
+		return diag_remedy(diag, -EPERM,
+				   "look for a firmware option that releases the device (BIOS "
+				   "ownership, iLO shared memory, USB legacy support)");
+	}
+	return 0;
+}
+
+int vfio_refuse_unsafe(const char *object, struct diag *diag)
+{
+	diag_set(diag, -EPERM, object,
+		 "this host does not remap interrupts, so the device could forge interrupts to the "
+		 "host");
+	return diag_remedy(diag, -EPERM,
+			   "switch interrupt remapping on (VT-d or AMD-Vi in the firmware, no "
+			   "intremap=off on the kernel's command line); to take the risk instead, "
+			   "set vfio_iommu_type1.allow_unsafe_interrupts=1");
+}
+
 /* Attaching is refused with EPERM for two reasons; the group's reserved regions tell which. */
 static int vfio_refuse_attach(int err, const struct host_group *host, const char *object,
 			      struct diag *diag)
 {
-	if (err == -EPERM) {
-		for (size_t i = 0; i < host->nr_reserved; i++) {
-			if (host->reserved[i].kind != HOST_RESERVED_DIRECT)
-				continue;
-			diag_set(diag, err, object,
-				 "the host's firmware keeps memory at 0x%llx for this device "
-				 "(RMRR), which must stay mapped: it cannot be given away",
-				 (unsigned long long)host->reserved[i].iova.first);
-			return diag_remedy(diag, err,
-					   "look for a firmware option that releases the "
-					   "device (BIOS ownership, iLO shared memory, USB "
-					   "legacy support)");
-		}
-		diag_set(diag, err, object,
-			 "this host does not remap interrupts, so the device could forge "
-			 "interrupts to the host");
-		return diag_remedy(
-			diag, err,
-			"switch interrupt remapping on (VT-d or AMD-Vi in the firmware, no "
-			"intremap=off on the kernel's command line); to take the risk "
-			"instead, set vfio_iommu_type1.allow_unsafe_interrupts=1");
-	}
+	if (err == -EPERM)
+		return vfio_refuse_rmrr(host, object, diag) ?: vfio_refuse_unsafe(object, diag);
 	if (err == -EBUSY)
 		return diag_set(diag, err, object,
 				"IOMMU group %d is still attached to another address space",

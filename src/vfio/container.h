@@ -12,6 +12,7 @@
 #define AIRLOCK_VFIO_CONTAINER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/lock.h"
 #include "dma/type1.h"
@@ -42,7 +43,8 @@ struct vfio_grant {
 	enum vfio_grant_state state;
 	bool threaded; /* there is a thread to join; loop thread */
 	pthread_t thread;
-	struct diag diag; /* why it failed; the thread's until state says so */
+	struct diag diag;      /* why it failed; the thread's until state says so */
+	atomic_ullong took_ns; /* from asking for guest RAM to its being there; 0: not yet */
 };
 
 struct vfio_context {
@@ -78,6 +80,10 @@ void vfio_group_put(struct vfio_context *context, struct vfio_group *group);
 /* The open group with this number; NULL: not ours. */
 struct vfio_group *vfio_group_find(const struct vfio_context *context, int id);
 
+/* A range that must stay mapped for the host's firmware: 0, or -EPERM with diag filled. */
+int vfio_refuse_rmrr(const struct host_group *host, const char *object, struct diag *diag);
+/* -EPERM, with the risk and the remedy of interrupts that are not remapped. */
+int vfio_refuse_unsafe(const char *object, struct diag *diag);
 /* What the kernel's answer to a host object being opened means for the one who asked. */
 int vfio_refuse_open(struct sys *sys, int err, const char *object, const char *path,
 		     struct diag *diag);

@@ -80,11 +80,26 @@ bool vfio_context_mapped(struct vfio_context *context)
 	return done;
 }
 
+/* As vfio_grant_listen(), of the start: how long it takes is a figure. */
+static int grant_make(struct vfio_context *context, struct diag *diag)
+{
+	uint64_t start = loop_now_ns();
+	int err = vfio_grant_listen(context, diag);
+
+	atomic_store(&context->grant.took_ns, loop_now_ns() - start);
+	return err;
+}
+
+uint64_t vfio_context_map_ns(const struct vfio_context *context)
+{
+	return atomic_load(&context->grant.took_ns);
+}
+
 static void *grant_thread(void *opaque)
 {
 	struct vfio_context *context = opaque;
 
-	if (!vfio_grant_listen(context, &context->grant.diag)) {
+	if (!grant_make(context, &context->grant.diag)) {
 		grant_set(context, VFIO_GRANT_DONE);
 		return NULL;
 	}
@@ -120,7 +135,7 @@ int vfio_context_map(struct vfio_context *context, struct diag *diag)
 	if (context->grant.state != VFIO_GRANT_NONE)
 		return 0;
 	if (context->has_iommu)
-		err = vfio_grant_listen(context, diag);
+		err = grant_make(context, diag);
 	if (err)
 		return err;
 	grant_set(context, VFIO_GRANT_DONE);

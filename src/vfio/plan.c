@@ -6,60 +6,128 @@
 #include <string.h>
 
 #include "base/endian.h"
+#include "vfio/container.h"
 #include "vfio/pci.h"
 
-/* A device is assigned when VFIO has it, whole group and all; each refusal names who is in the way. */
-static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
-		      struct diag *diag)
+/* One reason each why a device cannot be given away; each refusal names who is in the way. */
+typedef int (*plan_check_fn)(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			     struct diag *diag);
+
+static int plan_check_bridge(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			     struct diag *diag)
+{
+	if (!host_function_is_bridge(&plan->function))
+		return 0;
+	return diag_set(diag, -ENOTSUP, plan->function.name,
+			"it is a bridge: it carries other devices and cannot be given away");
+}
+
+static int plan_check_iommu(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			    struct diag *diag)
+{
+	if (plan->function.group >= 0)
+		return 0;
+	diag_set(diag, -ENODEV, plan->function.name,
+		 "it is in no IOMMU group: this host has no IOMMU, or it is switched off");
+	return diag_remedy(diag, -ENODEV,
+			   "switch VT-d or AMD-Vi on in the firmware and boot with "
+			   "intel_iommu=on");
+}
+
+/* A descriptor that somebody opened proves that it could be, here and below. */
+static int plan_check_driver(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			     struct diag *diag)
 {
 	const struct host_function *fn = &plan->function;
 	int err;
 
-	if (host_function_is_bridge(fn))
-		return diag_set(
-			diag, -ENOTSUP, fn->name,
-			"it is a bridge: it carries other devices and cannot be given away");
-	if (fn->group < 0) {
-		diag_set(diag, -ENODEV, fn->name,
-			 "it is in no IOMMU group: this host has no IOMMU, or it is switched off");
-		return diag_remedy(diag, -ENODEV,
-				   "switch VT-d or AMD-Vi on in the firmware and boot with "
-				   "intel_iommu=on");
-	}
-	/* A descriptor that somebody opened proves that it could be. */
-	if (config->group)
+	if (config->group || host_driver_is_vfio(fn->driver) || fn->unknown & HOST_UNKNOWN_DRIVER)
 		return 0;
-	if (!host_driver_is_vfio(fn->driver) && !(fn->unknown & HOST_UNKNOWN_DRIVER)) {
-		err = fn->driver[0] ? -EBUSY : -ENODEV;
-		if (fn->driver[0])
-			diag_set(diag, err, fn->name, "it is bound to %s", fn->driver);
-		else
-			diag_set(diag, err, fn->name, "it is bound to no driver");
-		return diag_remedy(diag, err, "bind it to VFIO: airlock bind %s%s", fn->name,
-				   plan->group.nr_members > 1 ? " --group" : "");
+	err = fn->driver[0] ? -EBUSY : -ENODEV;
+	if (fn->driver[0])
+		diag_set(diag, err, fn->name, "it is bound to %s", fn->driver);
+	else
+		diag_set(diag, err, fn->name, "it is bound to no driver");
+	return diag_remedy(diag, err, "bind it to VFIO: airlock bind %s%s", fn->name,
+			   plan->group.nr_members > 1 ? " --group" : "");
+}
+
+static int plan_check_noiommu(const struct vfio_pci_plan *plan,
+			      const struct vfio_pci_config *config, struct diag *diag)
+{
+	if (config->group || !plan->group.noiommu)
+		return 0;
+	diag_set(diag, -EPERM, plan->function.name,
+		 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
+		 "memory of the host");
+	return diag_remedy(diag, -EPERM,
+			   "switch the IOMMU on and vfio.enable_unsafe_noiommu_mode off");
+}
+
+static int plan_check_group(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			    struct diag *diag)
+{
+	return config->group ? 0 : host_group_viable(&plan->group, diag);
+}
+
+/* A bus reset is not in the list where siblings share the bus; VFIO knows better, later. */
+static int plan_check_reset(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			    struct diag *diag)
+{
+	const struct host_function *fn = &plan->function;
+
+	if (config->group || fn->reset[0] || fn->unknown & HOST_UNKNOWN_RESET || fn->has_parent ||
+	    config->allow_no_reset)
+		return 0;
+	diag_set(diag, -ENOTSUP, fn->name,
+		 "nothing can reset this device, so one user's data and settings would reach the "
+		 "next");
+	return diag_remedy(diag, -ENOTSUP,
+			   "move it behind a port of its own, where a bus reset works; to take the "
+			   "risk, add allow-no-reset=on");
+}
+
+static int plan_check_rmrr(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+			   struct diag *diag)
+{
+	return vfio_refuse_rmrr(&plan->group, plan->function.name, diag);
+}
+
+static int plan_check_interrupts(const struct vfio_pci_plan *plan,
+				 const struct vfio_pci_config *config, struct diag *diag)
+{
+	if (plan->remapped != HOST_NO || plan->unsafe_interrupts)
+		return 0;
+	return vfio_refuse_unsafe(plan->function.name, diag);
+}
+
+/* In the order in which the kernel would find them. */
+static const plan_check_fn plan_checks[] = {
+	plan_check_bridge, plan_check_iommu, plan_check_driver, plan_check_noiommu,
+	plan_check_group,  plan_check_reset, plan_check_rmrr,	plan_check_interrupts,
+};
+
+/* The first refusal, in diag; all of them to `refuse` if there is one. */
+static int plan_check(const struct vfio_pci_plan *plan, const struct vfio_pci_config *config,
+		      vfio_refuse_fn refuse, void *opaque, struct diag *diag)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(plan_checks); i++) {
+		struct diag one = DIAG_INIT;
+		int err = plan_checks[i](plan, config, refuse ? &one : diag);
+
+		if (!err)
+			continue;
+		first = first ? first : err;
+		if (!refuse)
+			return first;
+		refuse(opaque, &one);
+		/* Without an IOMMU, or of a bridge, the rest means nothing. */
+		if (plan_checks[i] == plan_check_bridge || plan_checks[i] == plan_check_iommu)
+			return first;
 	}
-	if (plan->group.noiommu) {
-		diag_set(diag, -EPERM, fn->name,
-			 "VFIO's no-IOMMU mode gives no protection: the device could write to any "
-			 "memory of the host");
-		return diag_remedy(diag, -EPERM,
-				   "switch the IOMMU on and "
-				   "vfio.enable_unsafe_noiommu_mode off");
-	}
-	err = host_group_viable(&plan->group, diag);
-	if (err)
-		return err;
-	/* A bus reset is not in the list where siblings share the bus; VFIO knows better, later. */
-	if (!fn->reset[0] && !(fn->unknown & HOST_UNKNOWN_RESET) && !fn->has_parent &&
-	    !config->allow_no_reset) {
-		diag_set(diag, -ENOTSUP, fn->name,
-			 "nothing can reset this device, so one user's data and settings would "
-			 "reach the next");
-		return diag_remedy(diag, -ENOTSUP,
-				   "move it behind a port of its own, where a bus reset "
-				   "works; to take the risk, add allow-no-reset=on");
-	}
-	return 0;
+	return first;
 }
 
 static void plan_hidden(struct vfio_pci_plan *plan, const struct vfio_caps *caps)
@@ -150,34 +218,62 @@ static int plan_config(struct sys *sys, struct vfio_pci_plan *plan)
 	return 0;
 }
 
-int vfio_plan_look(struct sys *sys, const struct vfio_pci_config *config,
-		   struct vfio_pci_plan *plan, struct diag *diag)
+static int plan_read(struct sys *sys, const struct vfio_pci_config *config,
+		     struct vfio_pci_plan *plan, struct diag *diag)
 {
 	int err;
 
 	memset(plan, 0, sizeof(*plan));
+	plan->remapped = HOST_UNKNOWN;
 	err = host_function_read(sys, config->host, &plan->function, diag);
-	if (err)
+	if (err) {
+		/* There is no such device, so it is nowhere. */
+		plan->function.group = -1;
+		plan->function.numa_node = -1;
+		plan->function.address = config->host;
 		return err;
-	if (plan->function.group >= 0) {
-		err = host_group_read(sys, plan->function.group, &plan->group, diag);
-		if (err)
-			return err;
 	}
-	return plan_check(plan, config, diag);
+	return plan->function.group < 0
+		       ? 0
+		       : host_group_read(sys, plan->function.group, &plan->group, diag);
+}
+
+int vfio_plan_look(struct sys *sys, const struct vfio_pci_config *config,
+		   struct vfio_pci_plan *plan, struct diag *diag)
+{
+	int err = plan_read(sys, config, plan, diag);
+
+	return err ? err : plan_check(plan, config, NULL, NULL, diag);
+}
+
+/* What the kernel says of it when a group is attached; here it takes reading long files. */
+static void plan_interrupts(struct sys *sys, struct vfio_pci_plan *plan)
+{
+	char text[8] = "";
+
+	plan->remapped = host_interrupt_remapping(sys);
+	sys_read_text(sys, SYS_TREE_SYS,
+		      "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", text,
+		      sizeof(text));
+	plan->unsafe_interrupts = text[0] == 'Y' && plan->remapped == HOST_NO;
 }
 
 int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct vfio_pci_plan *plan,
-		  struct diag *diag)
+		  vfio_refuse_fn refuse, void *opaque, struct diag *diag)
 {
-	int err = vfio_plan_look(sys, config, plan, diag);
+	int err = plan_read(sys, config, plan, diag);
 
 	if (err)
+		return err;
+	if (refuse)
+		plan_interrupts(sys, plan);
+	err = plan_check(plan, config, refuse, opaque, diag);
+	if (err && !refuse)
 		return err;
 	plan->rom_size = plan->function.rom.len;
 	if (plan_config(sys, plan))
 		return diag_set(diag, -ENOMEM, plan->function.name, "out of memory");
-	return 0;
+	return err;
 }
 
 void vfio_pci_plan_fini(struct vfio_pci_plan *plan)

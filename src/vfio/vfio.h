@@ -68,6 +68,8 @@ int vfio_context_map_start(struct vfio_context *context, struct diag *diag);
 bool vfio_context_mapped(struct vfio_context *context);
 /* False when a device may bypass the caches (no-snoop) and the IOMMU does not prevent it. */
 bool vfio_context_coherent(const struct vfio_context *context);
+/* How long vfio_context_map(_start) took to make guest RAM reachable; 0: not done. Any thread. */
+uint64_t vfio_context_map_ns(const struct vfio_context *context);
 void vfio_context_dma_stats(const struct vfio_context *context, struct dma_stats *stats);
 
 struct vfio_pci_config {
@@ -140,18 +142,26 @@ struct vfio_pci_plan {
 	uint64_t rom_size;
 	unsigned int nr_msix, nr_msi; /* vectors */
 	bool intx;
-	bool config_unknown; /* not allowed to read the capabilities: hidden[] is empty */
+	enum host_known remapped; /* the host's interrupts; unknown where it was not asked */
+	bool unsafe_interrupts;	  /* they are not, and the host's owner takes that risk */
+	bool config_unknown;	  /* not allowed to read the capabilities: hidden[] is empty */
 	unsigned int nr_hidden;
 	struct vfio_plan_hidden hidden[VFIO_PLAN_HIDDEN_MAX];
 };
 
+/* Told of one refusal after the other. */
+typedef void (*vfio_refuse_fn)(void *opaque, const struct diag *diag);
+
 /*
- * Fills plan; refuses (with diag) exactly what vfio_pci_create() would refuse as far as that can be
- * seen from outside: no such device, bound to another driver, group not viable, no IOMMU, no reset.
- * On 0 or a refusal plan is given to vfio_pci_plan_fini().
+ * Fills plan; refuses what vfio_pci_create() would refuse as far as that can be seen from outside:
+ * no such device, bound to another driver, group not viable, no IOMMU, no reset, memory that the
+ * firmware keeps for it. The first refusal is in diag; or, where `refuse` is given, each goes there
+ * (and into diag only what keeps the device from being looked at), and the plan is filled all the
+ * same, with a look at the host's interrupt remapping, which takes reading large files.
+ * Whatever it returns plan is given to vfio_pci_plan_fini().
  */
 int vfio_pci_plan(struct sys *sys, const struct vfio_pci_config *config, struct vfio_pci_plan *plan,
-		  struct diag *diag);
+		  vfio_refuse_fn refuse, void *opaque, struct diag *diag);
 void vfio_pci_plan_fini(struct vfio_pci_plan *plan);
 
 #endif

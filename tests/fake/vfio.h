@@ -88,7 +88,8 @@ struct fake_vfio {
 	uint64_t mapped_bytes; /* by mmap */
 
 	bool container_open, iommu_set;
-	bool interrupts_unsafe; /* attaching answers EPERM */
+	bool interrupts_unsafe; /* attaching answers EPERM; not remapped, as the host shows it */
+	const char *reserved;	/* one more line of every group's reserved regions; NULL */
 	bool coherent;
 	bool no_capabilities; /* an old kernel: GET_INFO has no chain */
 	uint32_t mappings_limit;

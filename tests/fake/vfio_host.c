@@ -167,8 +167,9 @@ void fake_vfio_publish(struct fake_vfio *vfio)
 		 "proc self/status = VmLck:\\t       0 kB\\nCapEff:\\t0000000000000000\\n\n");
 	text_add(&text, "proc meminfo = MemTotal:  8388608 kB\\nMemAvailable: 4194304 kB\\n\n");
 	text_add(&text,
-		 "proc interrupts =       CPU0  CPU1\\n  27:     12    30  IR-PCI-MSI 0-edge "
-		 "vfio-msix[2](0000:01:00.0)\\n\n");
+		 "proc interrupts =       CPU0  CPU1\\n  27:     12    30  %sPCI-MSI 0-edge "
+		 "vfio-msix[2](0000:01:00.0)\\n\n",
+		 vfio->interrupts_unsafe ? "" : "IR-");
 	for (unsigned int i = 0; i < vfio->nr_devices; i++) {
 		struct fake_vfio_device *device = &vfio->device[i];
 
@@ -186,8 +187,9 @@ void fake_vfio_publish(struct fake_vfio *vfio)
 			text_add(&text,
 				 "sys kernel/iommu_groups/%d/type = DMA\\n\n"
 				 "sys kernel/iommu_groups/%d/reserved_regions = "
-				 "0x00000000fee00000 0x00000000feefffff msi\\n\n",
-				 vfio->group[i].id, vfio->group[i].id);
+				 "0x00000000fee00000 0x00000000feefffff msi\\n%s\n",
+				 vfio->group[i].id, vfio->group[i].id,
+				 vfio->reserved ? vfio->reserved : "");
 	host_capture_destroy(vfio->capture);
 	vfio->capture = NULL;
 	if (host_capture_parse(buf, (size_t)(text.at - buf), "fake", &vfio->capture, &diag))

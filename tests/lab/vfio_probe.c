@@ -445,7 +445,7 @@ static int probe_plan(const char *bdf)
 
 	if (err)
 		return 2;
-	err = vfio_pci_plan(&sys, &config, &plan, &diag);
+	err = vfio_pci_plan(&sys, &config, &plan, NULL, NULL, &diag);
 	diag_print(&diag);
 	print_plan(&plan);
 	vfio_pci_plan_fini(&plan);

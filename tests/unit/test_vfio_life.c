@@ -448,7 +448,7 @@ static void the_plan_tells_without_opening(void **state)
 	world_init(&w);
 	fake_vfio_add(&w.vfio, "0000:01:00.1", WORLD_GROUP);
 	fake_vfio_publish(&w.vfio);
-	assert_int_equal(vfio_pci_plan(&w.vfio.sys, &config, &plan, &w.diag), 0);
+	assert_int_equal(vfio_pci_plan(&w.vfio.sys, &config, &plan, NULL, NULL, &w.diag), 0);
 	assert_int_equal(plan.group.nr_members, 2);
 	assert_int_equal(plan.nr_msix, 8);
 	assert_int_equal(plan.nr_msi, 4);
