@@ -32,6 +32,7 @@ struct pci_port;
 struct pci_bus {
 	struct pci_fabric *fabric;
 	struct pci_function *bridge; /* NULL: the root bus */
+	bool in_reset;		     /* bus_reset() is at it */
 	struct pci_function *functions[PCI_BUS_FUNCTIONS];
 };
 

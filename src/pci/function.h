@@ -210,6 +210,11 @@ void pci_config_permit(struct pci_function *fn, uint16_t offset, unsigned int si
  * LOCK_FABRIC.
  */
 void pci_function_reset(struct pci_function *fn);
+/*
+ * The guest is resetting a bus above the function: it and everything beside it are being reset, one
+ * after the other, and none of it does anything meanwhile. For ops->reset. Under LOCK_FABRIC.
+ */
+bool pci_function_in_bus_reset(const struct pci_function *fn);
 
 /*
  * The function's part of its device's section: what the guest wrote to config space, MSI-X table,

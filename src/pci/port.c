@@ -110,6 +110,7 @@ static void bus_place(struct pci_bus *bus)
 
 static void bus_reset(struct pci_bus *bus)
 {
+	bus->in_reset = true;
 	for (unsigned int i = 0; i < PCI_BUS_FUNCTIONS; i++) {
 		if (!bus->functions[i])
 			continue;
@@ -117,6 +118,15 @@ static void bus_reset(struct pci_bus *bus)
 		if (bus->functions[i]->secondary)
 			bus_reset(bus->functions[i]->secondary);
 	}
+	bus->in_reset = false;
+}
+
+bool pci_function_in_bus_reset(const struct pci_function *fn)
+{
+	for (const struct pci_bus *bus = fn->bus; bus; bus = bus->bridge ? bus->bridge->bus : NULL)
+		if (bus->in_reset)
+			return true;
+	return false;
 }
 
 static bool bus_is_empty(const struct pci_bus *bus)

@@ -264,8 +264,9 @@ void vfio_config_command(struct vfio_pci *pci)
 
 	if (pci->device.fd < 0)
 		return;
+	/* Not in the middle of a bus reset either, whose turn at this function may yet come. */
 	if ((guest & PCI_COMMAND_MASTER) && d0 && pci->may_master && !pci->stopped &&
-	    vfio_context_mapped(pci->context))
+	    !pci_function_in_bus_reset(&pci->fn) && vfio_context_mapped(pci->context))
 		want |= PCI_COMMAND_MASTER;
 	if (want == space->command)
 		return;

@@ -148,6 +148,13 @@ static struct vfio_pci *reset_find(struct vfio_context *context,
 	return NULL;
 }
 
+/* In use by the guest, and not just being reset by it along with the one that is asked for. */
+static bool reset_would_harm(const struct vfio_pci *other, enum vfio_reset_scope scope)
+{
+	return other->space.touched && scope != VFIO_RESET_VM &&
+	       !pci_function_in_bus_reset(&other->fn);
+}
+
 /* Every group it touches is ours, and no device of ours in it is in use. */
 static int reset_may_hot(struct vfio_pci *pci, enum vfio_reset_scope scope, int *fds,
 			 unsigned int *nr_fds)
@@ -163,7 +170,7 @@ static int reset_may_hot(struct vfio_pci *pci, enum vfio_reset_scope scope, int 
 
 		if (!group)
 			return -EPERM;
-		if (other && other != pci && other->space.touched && scope != VFIO_RESET_VM)
+		if (other && other != pci && reset_would_harm(other, scope))
 			return -EBUSY;
 		while (k < *nr_fds && fds[k] != group->fd)
 			k++;

@@ -6,7 +6,8 @@
  *	1. VFIO_DEVICE_RESET: this function alone. The kernel picks what there is (FLR, AF, PM
  *	   D3hot, a bus of its own; in sysfs: reset_method), so those are not tried again here
  *	2. VFIO_DEVICE_PCI_HOT_RESET: the slot or bus, with every function on it. Only when all
- *	   of their groups are ours and none of them is in use, or the whole VM resets
+ *	   of their groups are ours and none of them is in use, or the guest resets the bus they
+ *	   are all on, or the whole VM resets
  *
  * A device with no rung at all would carry one guest's state to the next: refused unless the user
  * takes that risk by name.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Opening, refusing, resetting, losing and closing a passed-through device. */
 #include "base/endian.h"
+#include "pci/bus.h"
 #include "vfio_world.h"
 
 #include <stdio.h>
@@ -279,6 +280,48 @@ static void a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets(void **
 	world_fini(&w);
 }
 
+/* Neither can be reset alone: the guest's reset of their bus is the one way to reach them. */
+static void the_guests_bus_reset_reaches_functions_that_only_reset_together(void **state)
+{
+	struct vfio_pci_config config = world_config();
+	struct vfio_pci_stats first, then;
+	struct fake_vfio_device *other;
+	struct device *second;
+	struct world w;
+	rid_t port;
+
+	world_init(&w);
+	other = fake_vfio_add(&w.vfio, "0000:01:00.1", WORLD_GROUP);
+	w.real->can_reset = other->can_reset = false;
+	w.real->can_hot_reset = other->can_hot_reset = true;
+	fake_vfio_publish(&w.vfio);
+	assert_int_equal(world_open(&w, &config), 0);
+	config.host.function = 1;
+	assert_int_equal(vfio_pci_create(w.context, &config, &w.diag, &second), 0);
+	assert_int_equal(pci_function_attach(vfio_pci_function(second), w.bus, 1), 0);
+	assert_int_equal(world_boot(&w), 0);
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	w.rid = pci_function_rid(vfio_pci_function(second));
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(fake_vfio_config(other, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	w.real->nr_hot_resets = other->nr_hot_resets = 0;
+	vfio_pci_stats(second, &first);
+
+	port = pci_function_rid(w.bus->bridge);
+	fake_cfg_write(&w.pci, port, PCI_BRIDGE_CONTROL, 2, PCI_BRIDGE_BUS_RESET);
+	/* Once, with both of them quiet, and neither masters after it. */
+	assert_int_equal(w.real->nr_hot_resets + other->nr_hot_resets, 1);
+	assert_false(w.real->command_at_reset & PCI_COMMAND_MASTER);
+	assert_false(fake_vfio_config(w.real, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	assert_false(fake_vfio_config(other, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	vfio_pci_stats(second, &then);
+	assert_int_equal(then.nr_resets, first.nr_resets + 1);
+	fake_cfg_write(&w.pci, port, PCI_BRIDGE_CONTROL, 2, 0);
+	assert_int_equal(world_read(&w, PCI_COMMAND, 2), 0);
+	second->ops->destroy(second);
+	world_fini(&w);
+}
+
 static void a_bus_reset_that_would_hit_a_stranger_is_refused(void **state)
 {
 	struct fake_vfio_device *other;
@@ -552,6 +595,7 @@ int main(void)
 		cmocka_unit_test(a_device_nothing_resets_is_refused_unless_the_risk_is_taken),
 		cmocka_unit_test(the_device_is_reset_before_and_after_and_by_the_guest),
 		cmocka_unit_test(a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets),
+		cmocka_unit_test(the_guests_bus_reset_reaches_functions_that_only_reset_together),
 		cmocka_unit_test(a_bus_reset_that_would_hit_a_stranger_is_refused),
 		cmocka_unit_test(an_error_stops_the_device_and_takes_it_from_the_guest),
 		cmocka_unit_test(a_request_gives_the_device_back_at_once),
