@@ -34,6 +34,7 @@ static void event_request(void *opaque, uint32_t events)
 
 	if (!event_take(pci, &pci->events.request))
 		return;
+	pci->events.requested = true;
 	log_warning(pci->device.name, "the host asks for the device back: it is taken from the "
 				      "guest");
 	/* The kernel repeats the request until it is honoured; once is enough. */

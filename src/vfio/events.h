@@ -21,6 +21,7 @@ struct vfio_event {
 
 struct vfio_events {
 	struct vfio_event error, request;
+	bool requested; /* the host wants the device back. Loop thread */
 };
 
 /* 0, or -errno with diag filled. */

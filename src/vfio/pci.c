@@ -29,9 +29,14 @@ static void pci_report_reset(struct vfio_pci *pci, int err)
 	if (err == -EBUSY)
 		log_warning(pci->device.name, "not reset: the only way would reset another device "
 					      "in use with it");
+	else if (err == -EAGAIN && pci->events.requested)
+		log_warning(pci->device.name,
+			    "given back without a reset, for the host holds the device while it "
+			    "takes it back: VFIO resets it before another VM has it, a driver of "
+			    "the host's finds it as the guest left it");
 	else if (err == -EAGAIN)
-		log_warning(pci->device.name, "not reset: the host holds it, as it does while it "
-					      "takes a device back");
+		log_warning(pci->device.name, "not reset: the host holds the device for something "
+					      "else at the moment");
 	else if (err)
 		log_error(pci->device.name, "reset failed: %s", strerror(-err));
 }
