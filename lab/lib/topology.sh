@@ -55,12 +55,18 @@ nvme_sriov() {
 
 edu() { device "edu,bus=$1,dma_mask=0xffffffff${2:+,$2}"; }
 
-# Half of a size like 4G, in MiB.
-half() {
-	local mib=${1%[GM]}
-	[[ $1 == *M ]] || mib=$((mib * 1024))
-	echo $((mib / 2))M
+# A size like 4G or 512M, in MiB.
+mib() {
+	[[ $1 == *M ]] && echo "${1%M}" || echo $((${1%G} * 1024))
 }
+
+# The server has this much memory, whatever it was asked to have.
+memory_at_least() {
+	[[ $(mib "$session_memory") -ge $(mib "$1") ]] || session_memory=$1
+}
+
+# Half of a size like 4G, in MiB.
+half() { echo $(($(mib "$1") / 2))M; }
 
 topology_load() {
 	topology_args=() topology_append=() topology_ports=0

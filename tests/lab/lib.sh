@@ -6,6 +6,15 @@
 
 skip() { echo "SKIP: $*" && exit 77; }
 
+# monitor LINE: says it to the monitor of the server's QEMU, prints the answer.
+monitor() {
+	rm -f "$LAB_WORK/monitor.answer"
+	echo "$1" >"$LAB_WORK/monitor.line"
+	mv "$LAB_WORK/monitor.line" "$LAB_WORK/monitor.ask"
+	until_true "no answer of the monitor" test -f "$LAB_WORK/monitor.answer"
+	cat "$LAB_WORK/monitor.answer"
+}
+
 # refused TEXT OPTION…: a run with these options, by the command in $by, ends at once with status 1 (or
 # $refusal) and the text.
 by=
