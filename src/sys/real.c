@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/memfd.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
@@ -115,6 +116,11 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 		return real_open_stream(name);
 	case SYS_DISK_ALONE:
 		return real_open_under("/dev", name, O_RDONLY | O_EXCL);
+	case SYS_IMAGE_READ:
+		return real_open_path(name, O_RDONLY | O_NONBLOCK);
+	case SYS_IMAGE_WRITE:
+		/* O_EXCL without O_CREAT: a block device only if nothing on the host uses it. */
+		return real_open_path(name, O_RDWR | O_EXCL | O_NONBLOCK);
 	case SYS_EVENTFD:
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return fd < 0 ? -errno : fd;
@@ -161,6 +167,74 @@ static ssize_t real_pread(struct sys *sys, int fd, void *buf, size_t len, uint64
 static ssize_t real_pwrite(struct sys *sys, int fd, const void *buf, size_t len, uint64_t offset)
 {
 	return RETRY(pwrite(fd, buf, len, (off_t)offset));
+}
+
+static ssize_t real_preadv(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
+			   uint64_t offset)
+{
+	return RETRY(preadv(fd, iov, (int)nr, (off_t)offset));
+}
+
+static ssize_t real_pwritev(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
+			    uint64_t offset, bool durable)
+{
+	return RETRY(pwritev2(fd, iov, (int)nr, (off_t)offset, durable ? RWF_DSYNC : 0));
+}
+
+static int real_sync(struct sys *sys, int fd)
+{
+	return (int)RETRY(fdatasync(fd));
+}
+
+static int real_allocate(struct sys *sys, int fd, int mode, uint64_t offset, uint64_t len)
+{
+	return (int)RETRY(fallocate(fd, mode, (off_t)offset, (off_t)len));
+}
+
+static int real_image(struct sys *sys, int fd, struct sys_image *image)
+{
+	struct stat st;
+	unsigned int physical;
+	int logical;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*image = (struct sys_image){ .is_block = S_ISBLK(st.st_mode) };
+	if (S_ISREG(st.st_mode)) {
+		image->size = (uint64_t)st.st_size;
+		image->physical_size = (uint32_t)st.st_blksize;
+		return 0;
+	}
+	if (!image->is_block)
+		return -EINVAL;
+	if (ioctl(fd, BLKGETSIZE64, &image->size) || ioctl(fd, BLKSSZGET, &logical) ||
+	    ioctl(fd, BLKPBSZGET, &physical))
+		return -errno;
+	image->block_size = (uint32_t)logical;
+	image->physical_size = physical;
+	return 0;
+}
+
+static int real_lock_image(struct sys *sys, int fd, bool exclusive)
+{
+	struct flock lock = {
+		.l_type = exclusive ? F_WRLCK : F_RDLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (!fcntl(fd, F_OFD_SETLK, &lock))
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+static int real_set_direct(struct sys *sys, int fd, bool direct)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	flags = direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) ? -errno : 0;
 }
 
 static int real_size(struct sys *sys, int fd, uint64_t *size)
@@ -369,6 +443,13 @@ static const struct sys_ops real_ops = {
 	.write = real_write,
 	.pread = real_pread,
 	.pwrite = real_pwrite,
+	.preadv = real_preadv,
+	.pwritev = real_pwritev,
+	.sync = real_sync,
+	.allocate = real_allocate,
+	.image = real_image,
+	.lock_image = real_lock_image,
+	.set_direct = real_set_direct,
 	.size = real_size,
 	.truncate = real_truncate,
 	.lock = real_lock,

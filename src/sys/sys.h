@@ -13,6 +13,8 @@
 #ifndef AIRLOCK_SYS_SYS_H
 #define AIRLOCK_SYS_SYS_H
 
+#include <sys/uio.h>
+
 #include "base/types.h"
 
 struct sys;
@@ -33,6 +35,17 @@ enum sys_object {
 	SYS_STREAM,
 	/* name: "nvme0n1": the disk, read-only and alone; -EBUSY while the kernel holds it or a part */
 	SYS_DISK_ALONE,
+	/* name: path of a disk image or block device, which must be there; to write: alone */
+	SYS_IMAGE_READ,
+	SYS_IMAGE_WRITE,
+};
+
+/* What stands behind a descriptor of an image. */
+struct sys_image {
+	bool is_block;		/* a block device, else a regular file */
+	uint64_t size;		/* bytes */
+	uint32_t block_size;	/* of a block device: logical, and below physical; 0 for a file */
+	uint32_t physical_size; /* for a file what the file system prefers */
 };
 
 /* Trees of small text files. Paths are relative: "bus/pci/devices", "meminfo". */
@@ -70,6 +83,24 @@ struct sys_ops {
 	ssize_t (*write)(struct sys *sys, int fd, const void *buf, size_t len);
 	ssize_t (*pread)(struct sys *sys, int fd, void *buf, size_t len, uint64_t offset);
 	ssize_t (*pwrite)(struct sys *sys, int fd, const void *buf, size_t len, uint64_t offset);
+	/* As preadv(2), pwritev2(2): bytes moved (may be short), or -errno. durable: RWF_DSYNC. */
+	ssize_t (*preadv)(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
+			  uint64_t offset);
+	ssize_t (*pwritev)(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
+			   uint64_t offset, bool durable);
+	/* fdatasync(2). */
+	int (*sync)(struct sys *sys, int fd);
+	/* fallocate(2). */
+	int (*allocate)(struct sys *sys, int fd, int mode, uint64_t offset, uint64_t len);
+	/* 0; -EINVAL for what is neither a regular file nor a block device. */
+	int (*image)(struct sys *sys, int fd, struct sys_image *image);
+	/*
+	 * Locks the whole of it for this open file (OFD lock), against writers or against all,
+	 * without waiting: 0, or -EAGAIN. It ends with the last descriptor of it.
+	 */
+	int (*lock_image)(struct sys *sys, int fd, bool exclusive);
+	/* Past the page cache from now on; -EINVAL where the file system cannot. */
+	int (*set_direct)(struct sys *sys, int fd, bool direct);
 	/* Size of the file behind fd. */
 	int (*size)(struct sys *sys, int fd, uint64_t *size);
 	int (*truncate)(struct sys *sys, int fd, uint64_t size);
