@@ -16,10 +16,13 @@
 enum window { WINDOW_IO, WINDOW_MEM, WINDOW_PREFETCH, NR_WINDOWS };
 
 #define ITEM_BRIDGE (-1)
+#define ITEM_VF_BAR (PCI_BARS + 1)     /* and up */
+#define ITEMS_MAX   (2 * PCI_BARS + 2) /* of one function: BARs, ROM, VF BARs, window */
 
 struct item {
 	struct pci_function *fn;
-	int bar; /* index, or ITEM_BRIDGE: the window of bridge fn */
+	/* Index; ITEM_VF_BAR + index: of all virtual functions; ITEM_BRIDGE: the window of bridge fn */
+	int bar;
 	uint64_t size, align, addr;
 };
 
@@ -39,10 +42,8 @@ struct assign {
 };
 
 static enum window assign_window(const struct assign *assign, const struct pci_function *fn,
-				 unsigned int index)
+				 uint32_t flags)
 {
-	uint32_t flags = fn->bars[index].flags;
-
 	if (flags & PCI_BAR_IO)
 		return WINDOW_IO;
 	if (!(flags & PCI_BAR_MEM64))
@@ -100,6 +101,23 @@ static int layout_bridge(struct assign *assign, struct pci_function *fn, enum wi
 	return 0;
 }
 
+/* The BARs of virtual functions that there may be lie side by side (PCIe 6.0, 9.3.3.14). */
+static void layout_vfs(const struct assign *assign, struct pci_function *fn, enum window window,
+		       struct layout *layout)
+{
+	for (unsigned int i = 0; fn->sriov && i < PCI_BARS; i++) {
+		uint64_t each, size = pci_sriov_bar_size(fn, i, &each);
+
+		if (size && assign_window(assign, fn, pci_sriov_bar_flags(fn, i)) == window)
+			layout->items[layout->nr++] = (struct item){
+				.fn = fn,
+				.bar = (int)(ITEM_VF_BAR + i),
+				.size = size,
+				.align = each,
+			};
+	}
+}
+
 /* Places the items of one bus in one window, from `start` up. The caller frees layout->items. */
 static int layout_make(struct assign *assign, struct pci_bus *bus, enum window window,
 		       uint64_t start, struct layout *layout)
@@ -111,7 +129,7 @@ static int layout_make(struct assign *assign, struct pci_bus *bus, enum window w
 	*layout = (struct layout){ .align = 1, .end = start };
 	for (unsigned int i = 0; i < PCI_BUS_FUNCTIONS; i++)
 		nr_functions += !!bus->functions[i];
-	layout->items = calloc((size_t)nr_functions * (PCI_BARS + 2) + 1, sizeof(struct item));
+	layout->items = calloc((size_t)nr_functions * ITEMS_MAX + 1, sizeof(struct item));
 	if (!layout->items)
 		return -ENOMEM;
 
@@ -121,7 +139,8 @@ static int layout_make(struct assign *assign, struct pci_bus *bus, enum window w
 		if (!fn)
 			continue;
 		for (unsigned int j = 0; j < ARRAY_SIZE(fn->bars); j++) {
-			if (fn->bars[j].size && assign_window(assign, fn, j) == window)
+			if (fn->bars[j].size &&
+			    assign_window(assign, fn, fn->bars[j].flags) == window)
 				layout->items[layout->nr++] = (struct item){
 					.fn = fn,
 					.bar = (int)j,
@@ -129,6 +148,7 @@ static int layout_make(struct assign *assign, struct pci_bus *bus, enum window w
 					.align = fn->bars[j].size,
 				};
 		}
+		layout_vfs(assign, fn, window, layout);
 		if (!fn->secondary)
 			continue;
 		err = layout_bridge(assign, fn, window, &layout->items[layout->nr]);
@@ -193,6 +213,22 @@ static void bar_program(struct pci_function *fn, unsigned int index, uint64_t ad
 		pci_config_write(fn, (uint16_t)(reg + 4), 4, (uint32_t)(addr >> 32));
 }
 
+static void item_program(const struct item *item)
+{
+	struct pci_function *fn = item->fn;
+	unsigned int index = (unsigned int)item->bar - ITEM_VF_BAR;
+	uint16_t reg;
+
+	if (item->bar < ITEM_VF_BAR) {
+		bar_program(fn, (unsigned int)item->bar, item->addr);
+		return;
+	}
+	reg = pci_sriov_bar_register(fn, index);
+	pci_config_write(fn, reg, 4, (uint32_t)item->addr);
+	if (pci_sriov_bar_flags(fn, index) & PCI_BAR_MEM64)
+		pci_config_write(fn, (uint16_t)(reg + 4), 4, (uint32_t)(item->addr >> 32));
+}
+
 /* Writes a bus's layout down, and those behind it. Items behind `limit` stay unassigned (I/O). */
 static int layout_program(struct assign *assign, struct pci_bus *bus, enum window window,
 			  struct range limit)
@@ -212,7 +248,7 @@ static int layout_program(struct assign *assign, struct pci_bus *bus, enum windo
 			window_program(item->fn, window, at.first, at.last);
 			err = layout_program(assign, item->fn->secondary, window, at);
 		} else {
-			bar_program(item->fn, (unsigned int)item->bar, item->addr);
+			item_program(item);
 		}
 	}
 	free(layout.items);

@@ -153,12 +153,17 @@ static bool bar_should_decode(const struct pci_function *fn, unsigned int index,
 
 	if (!bar->size || !fn->bus || !pci_function_in_d0(fn))
 		return false;
-	if (!(pci_command(fn) & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
-		return false;
-	if (index == PCI_BAR_ROM && !(fn->config[bar_register(fn, index)] & PCI_ROM_ENABLE))
-		return false;
-	if (!bar_programmed(fn, index, range))
-		return false;
+	if (fn->pf) {
+		if (!pci_sriov_vf_bar(fn, index, range))
+			return false;
+	} else {
+		if (!(pci_command(fn) & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
+			return false;
+		if (index == PCI_BAR_ROM && !(fn->config[bar_register(fn, index)] & PCI_ROM_ENABLE))
+			return false;
+		if (!bar_programmed(fn, index, range))
+			return false;
+	}
 	for (const struct pci_function *b = fn->bus->bridge; b; b = b->bus->bridge) {
 		if (!pci_bridge_forwards(b, io, *range))
 			return false;

@@ -59,7 +59,13 @@ bool pci_bars_touched(const struct pci_function *fn, uint16_t offset, unsigned i
 /* After BARs went away: those which the platform refused may fit now. */
 void pci_bars_retry(struct pci_fabric *fabric);
 
-/* function.c: requester id and right to master, here and behind. */
+/*
+ * function.c: attach and detach without the lock, and without the rule that below a port there is one
+ * device: virtual functions take the places of others.
+ */
+int pci_function_join(struct pci_function *fn, struct pci_bus *bus, uint8_t devfn);
+void pci_function_leave(struct pci_function *fn);
+/* Requester id and right to master, here and behind. */
 void pci_function_refresh(struct pci_function *fn);
 /*
  * An interrupt message goes upstream, if the function may master and is not quarantined. 0, or the
@@ -104,6 +110,19 @@ void pci_msix_set_state(struct pci_function *fn, const struct pci_msix_state *st
 uint32_t pci_msi_get_pending(const struct pci_function *fn);
 void pci_msi_set_pending(struct pci_function *fn, uint32_t pending);
 
+/* sriov.c: a config write reached the capability; reset and removal: all virtual functions go. */
+bool pci_sriov_touched(const struct pci_function *pf, uint16_t offset, unsigned int size);
+void pci_sriov_config_written(struct pci_function *pf);
+void pci_sriov_disable(struct pci_function *pf);
+void pci_sriov_fini(struct pci_function *pf);
+/* Where the virtual function's BAR is; false while virtual functions do not decode. */
+bool pci_sriov_vf_bar(const struct pci_function *fn, unsigned int index, struct range *range);
+/* For layout: what all of the virtual functions' BARs `index` take (0: none), and each of them. */
+uint64_t pci_sriov_bar_size(const struct pci_function *pf, unsigned int index, uint64_t *each);
+uint32_t pci_sriov_bar_flags(const struct pci_function *pf, unsigned int index);
+/* The config register of VF BAR `index`. */
+uint16_t pci_sriov_bar_register(const struct pci_function *pf, unsigned int index);
+
 /* port.c */
 void pci_ports_destroy(struct pci_fabric *fabric);
 struct pci_port *pci_port_next(struct pci_port *port);
@@ -117,6 +136,8 @@ struct pci_port *pci_port_of(struct pci_function *fn);
 void pci_port_presence(struct pci_function *bridge);
 /* The bridge passes config accesses down: powered, and not holding what is behind in reset. */
 bool pci_bridge_passes_config(const struct pci_function *bridge);
+/* Sends config accesses of all 256 functions on, and not of device 0 alone (PCIe 6.0, 6.13). */
+bool pci_bridge_forwards_ari(const struct pci_function *bridge);
 /* All of the range goes through to the secondary bus. */
 bool pci_bridge_forwards(const struct pci_function *bridge, bool io, struct range range);
 

@@ -93,17 +93,23 @@ void pci_config_put(struct pci_function *fn, uint16_t offset, unsigned int size,
 		pci_msix_config_written(fn);
 	if (fn->msi && pci_msi_touched(fn, offset, size))
 		pci_msi_config_written(fn);
+	if (fn->sriov && pci_sriov_touched(fn, offset, size))
+		pci_sriov_config_written(fn);
 	if (config_asks_flr(fn, offset, size, value))
 		pci_function_reset(fn);
 }
 
-/* A device of more than one function says so in each of them (PCI 3.0, 6.2.1). */
+/*
+ * A device of more than one function says so in each of them (PCI 3.0, 6.2.1). Virtual functions do
+ * not count, and do not say so (PCIe 6.0, 9.3.4.1.11).
+ */
 static bool function_has_siblings(const struct pci_function *fn)
 {
-	for (unsigned int i = 0; fn->bus && i < PCI_FUNCTIONS; i++) {
+	for (unsigned int i = 0; fn->bus && !fn->pf && i < PCI_FUNCTIONS; i++) {
 		uint8_t devfn = PCI_DEVFN(PCI_DEV(fn->devfn), i);
+		const struct pci_function *other = fn->bus->functions[devfn];
 
-		if (devfn != fn->devfn && fn->bus->functions[devfn])
+		if (other && other != fn && !other->pf)
 			return true;
 	}
 	return false;

@@ -80,17 +80,25 @@ static unsigned int config_access_step(const struct config_access *a)
 	return is_aligned(a->offset, a->size) ? a->size : 1;
 }
 
+/* A port that does not forward ARI ends requests to any device but 0 (PCIe 6.0, 7.3.1). */
+static struct pci_function *fabric_target(struct pci_fabric *fabric, const struct config_access *a)
+{
+	const struct pci_bus *bus = fabric_route(fabric, a->bus);
+
+	if (!bus || (bus->bridge && PCI_DEV(a->devfn) && !pci_bridge_forwards_ari(bus->bridge)))
+		return NULL;
+	return bus->functions[a->devfn];
+}
+
 static uint32_t fabric_config_read(struct pci_fabric *fabric, struct config_access a)
 {
 	uint32_t v = UINT32_MAX;
-	struct pci_bus *bus;
 	struct pci_function *fn;
 
 	if (!config_access_is_one_request(&a))
 		return v;
 	lock_take(&fabric->lock);
-	bus = fabric_route(fabric, a.bus);
-	fn = bus ? bus->functions[a.devfn] : NULL;
+	fn = fabric_target(fabric, &a);
 	if (fn) {
 		unsigned int step = config_access_step(&a);
 
@@ -107,14 +115,12 @@ static uint32_t fabric_config_read(struct pci_fabric *fabric, struct config_acce
 static void fabric_config_write(struct pci_fabric *fabric, struct config_access a, uint32_t value)
 {
 	unsigned int step = config_access_step(&a);
-	struct pci_bus *bus;
 	struct pci_function *fn;
 
 	if (!config_access_is_one_request(&a))
 		return;
 	lock_take(&fabric->lock);
-	bus = fabric_route(fabric, a.bus);
-	fn = bus ? bus->functions[a.devfn] : NULL;
+	fn = fabric_target(fabric, &a);
 	for (unsigned int i = 0; fn && i < a.size; i += step)
 		pci_config_write(fn, (uint16_t)(a.offset + i), step,
 				 value >> (8 * i) & (uint32_t)bytes_mask(step));

@@ -51,6 +51,7 @@ void pci_function_fini(struct pci_function *fn)
 	if (fn->requester)
 		iommu_device_destroy(fn->requester);
 	fn->requester = NULL;
+	pci_sriov_fini(fn);
 	lock_fini(&fn->irq_lock);
 }
 
@@ -175,26 +176,19 @@ static int function_take_share(struct pci_function *fn)
 	return -ENOSPC;
 }
 
-int pci_function_attach(struct pci_function *fn, struct pci_bus *bus, uint8_t devfn)
+int pci_function_join(struct pci_function *fn, struct pci_bus *bus, uint8_t devfn)
 {
-	struct pci_fabric *fabric = bus->fabric;
-	int err = 0;
+	int err;
 
 	BUG_ON(fn->bus);
-	lock_take(&fabric->lock);
-	if (bus->bridge && PCI_DEV(devfn))
-		err = -EINVAL;
-	else if (bus->functions[devfn])
-		err = -EEXIST;
-	if (err)
-		goto out;
-
+	if (bus->functions[devfn])
+		return -EEXIST;
 	fn->bus = bus;
 	fn->devfn = devfn;
 	err = function_take_share(fn);
 	if (err) {
 		fn->bus = NULL;
-		goto out;
+		return err;
 	}
 	memcpy(fn->reset_config, fn->config, sizeof(fn->config));
 	/* Whatever was copied in: after a reset nothing decodes and nothing masters. */
@@ -205,20 +199,27 @@ int pci_function_attach(struct pci_function *fn, struct pci_bus *bus, uint8_t de
 	pci_bars_place(fn);
 	if (bus->bridge)
 		pci_port_presence(bus->bridge);
-out:
-	lock_drop(&fabric->lock);
+	return 0;
+}
+
+int pci_function_attach(struct pci_function *fn, struct pci_bus *bus, uint8_t devfn)
+{
+	int err = -EINVAL;
+
+	lock_take(&bus->fabric->lock);
+	if (!bus->bridge || !PCI_DEV(devfn))
+		err = pci_function_join(fn, bus, devfn);
+	lock_drop(&bus->fabric->lock);
 	return err;
 }
 
-void pci_function_detach(struct pci_function *fn)
+void pci_function_leave(struct pci_function *fn)
 {
 	struct pci_bus *bus = fn->bus;
-	struct pci_fabric *fabric;
+	struct pci_fabric *fabric = bus->fabric;
 
-	if (!bus)
-		return;
-	fabric = bus->fabric;
-	lock_take(&fabric->lock);
+	if (fn->sriov)
+		pci_sriov_disable(fn);
 	bus->functions[fn->devfn] = NULL;
 	fn->bus = NULL;
 	pci_bars_withdraw(fn);
@@ -238,7 +239,17 @@ void pci_function_detach(struct pci_function *fn)
 	if (bus->bridge)
 		pci_port_presence(bus->bridge);
 	pci_bars_retry(fabric);
-	lock_drop(&fabric->lock);
+}
+
+void pci_function_detach(struct pci_function *fn)
+{
+	struct pci_bus *bus = fn->bus;
+
+	if (!bus)
+		return;
+	lock_take(&bus->fabric->lock);
+	pci_function_leave(fn);
+	lock_drop(&bus->fabric->lock);
 }
 
 void pci_function_reset(struct pci_function *fn)
@@ -253,6 +264,8 @@ void pci_function_reset(struct pci_function *fn)
 		pci_msix_reset(fn);
 	if (fn->msi)
 		pci_msi_reset(fn);
+	if (fn->sriov)
+		pci_sriov_config_written(fn);
 	pci_function_refresh(fn);
 	pci_function_intx_update(fn);
 	if (old != pci_command(fn) && fn->ops->command_changed)

@@ -101,8 +101,9 @@ struct pci_function_ops {
 	void (*msi_changed)(struct pci_function *fn);
 };
 
-struct pci_msix; /* pci/msix.h */
-struct pci_msi;	 /* pci/msi.h */
+struct pci_msix;  /* pci/msix.h */
+struct pci_msi;	  /* pci/msi.h */
+struct pci_sriov; /* pci/sriov.h */
 
 struct pci_function {
 	const struct pci_function_ops *ops;
@@ -123,6 +124,9 @@ struct pci_function {
 	struct pci_bar bars[PCI_BARS + 1]; /* [PCI_BAR_ROM] is the expansion ROM */
 	struct pci_msix *msix;		   /* NULL: none */
 	struct pci_msi *msi;		   /* NULL: none */
+	struct pci_sriov *sriov;	   /* its virtual functions; NULL: cannot have any */
+	struct pci_function *pf;	   /* whose virtual function it is; NULL: of none */
+	unsigned int vf;		   /* which, from 0 */
 	uint8_t pm_cap, pcie_cap;	 /* offsets, 0: none; set by who lays the capability out */
 	uint16_t next_cap, next_ext_cap; /* where pci_add_*capability() goes on */
 	void *opaque;			 /* the device's */

@@ -194,7 +194,9 @@
 #define PCI_EXP_RTSTA 0x20
 #define   PCI_EXP_RTSTA_PME BIT(16)
 #define PCI_EXP_DEVCAP2 0x24
+#define   PCI_EXP_DEVCAP2_ARI BIT(5)
 #define PCI_EXP_DEVCTL2 0x28
+#define   PCI_EXP_DEVCTL2_ARI BIT(5)
 #define PCI_EXP_LNKCAP2 0x2c
 #define PCI_EXP_LNKCTL2 0x30
 #define PCI_EXP_CAP_LEN 0x3c
@@ -224,5 +226,31 @@
 #define   PCI_ACS_UF BIT(4)
 #define   PCI_ACS_EC BIT(5)
 #define   PCI_ACS_DT BIT(6)
+
+/* Alternative routing-id interpretation (7.8.8) */
+#define PCI_ARI_LEN 8
+#define PCI_ARI_CAP 0x04
+#define   PCI_ARI_NEXT GENMASK(15, 8)
+#define PCI_ARI_CTRL 0x06
+
+/* SR-IOV (9.3.3) */
+#define PCI_SRIOV_LEN 0x40
+#define PCI_SRIOV_CAP 0x04
+#define   PCI_SRIOV_CAP_ARI_KEPT BIT(1)
+#define PCI_SRIOV_CTRL 0x08
+#define   PCI_SRIOV_VF_ENABLE BIT(0)
+#define   PCI_SRIOV_VF_MEMORY BIT(3)
+#define   PCI_SRIOV_ARI BIT(4)
+#define PCI_SRIOV_STATUS 0x0a
+#define PCI_SRIOV_INITIAL_VFS 0x0c
+#define PCI_SRIOV_TOTAL_VFS 0x0e
+#define PCI_SRIOV_NUM_VFS 0x10
+#define PCI_SRIOV_LINK 0x12
+#define PCI_SRIOV_VF_OFFSET 0x14
+#define PCI_SRIOV_VF_STRIDE 0x16
+#define PCI_SRIOV_VF_DEVICE 0x1a
+#define PCI_SRIOV_PAGE_SIZES 0x1c
+#define PCI_SRIOV_PAGE_SIZE 0x20
+#define PCI_SRIOV_VF_BAR0 0x24
 
 #endif

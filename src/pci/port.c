@@ -54,6 +54,12 @@ bool pci_bridge_passes_config(const struct pci_function *fn)
 	return pci_function_in_d0(fn) && !bridge_holds_reset(fn);
 }
 
+bool pci_bridge_forwards_ari(const struct pci_function *fn)
+{
+	return fn->pcie_cap &&
+	       port_get(fn, (unsigned int)fn->pcie_cap + PCI_EXP_DEVCTL2) & PCI_EXP_DEVCTL2_ARI;
+}
+
 /* Base and limit are the top bits of a window; a base above its limit contains nothing. */
 static bool window_contains(uint64_t base, uint64_t limit, uint64_t granule, struct range range)
 {
@@ -263,6 +269,8 @@ static void port_init_pcie(struct pci_function *fn, uint8_t cap, uint8_t slot_nu
 			  PCI_EXP_RTCTL_ERRORS | PCI_EXP_RTCTL_PME | PCI_EXP_RTCTL_CRS, 0);
 	pci_config_set(fn, cap + PCI_EXP_RTCAP, 2, PCI_EXP_RTCAP_CRS);
 	pci_config_permit(fn, cap + PCI_EXP_RTSTA, 4, 0, PCI_EXP_RTSTA_PME);
+	pci_config_set(fn, cap + PCI_EXP_DEVCAP2, 4, PCI_EXP_DEVCAP2_ARI);
+	pci_config_permit(fn, cap + PCI_EXP_DEVCTL2, 2, PCI_EXP_DEVCTL2_ARI, 0);
 	pci_config_set(fn, cap + PCI_EXP_LNKCAP2, 4, PORT_SPEEDS);
 	pci_config_set(fn, cap + PCI_EXP_LNKCTL2, 2,
 		       FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT));

@@ -119,6 +119,8 @@ static void saved_apply(const struct saved *saved, struct pci_function *fn)
 		pci_msi_set_pending(fn, saved->msi_pending);
 		pci_msi_config_written(fn);
 	}
+	if (fn->sriov)
+		pci_sriov_config_written(fn);
 }
 
 int pci_function_load(struct pci_function *fn, struct state_reader *r)
