@@ -17,6 +17,7 @@
 #include "machine/devices.h"
 #include "machine/plan.h"
 #include "machine/stats.h"
+#include "machine/unit.h"
 #include "machine/vm.h"
 
 /* Exit statuses of a run beyond CLI_OK, CLI_REFUSED and CLI_USAGE; airlock-run(1) lists them. */
@@ -74,6 +75,8 @@ static const char run_usage[] =
 	"                    guest RAM, default 512M. hugepages=2M|1G takes it from hugetlbfs,\n"
 	"                    shared=on from a memory file, prefault=N touches it all by N threads\n"
 	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
+	"  --iommu vtd[,KEY=VALUE]...\n"
+	"                    a remapping unit that the guest can drive; --iommu help lists the keys\n"
 	"  --numa WHERE      threads and memory on the devices' NUMA node: auto (default), strict\n"
 	"                    (or refuse), a node's number, off\n"
 	"  --accept peer-path  run although a device may reach another VM's past the IOMMU\n"
@@ -92,21 +95,30 @@ static const char run_usage[] =
 	"  airlock run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0' --memory 1G\n"
 	"  airlock run --kernel vmlinuz --device vfio,host=0000:01:00.0 --plan\n";
 
+static void run_print_keys(const char *key)
+{
+	while (*key) {
+		size_t len = strcspn(key, "\n");
+
+		printf("  %.*s\n", (int)len, key);
+		key += len + (key[len] == '\n');
+	}
+}
+
 static void run_device_help(void)
 {
 	const struct device_class *class;
 
 	for (unsigned int i = 0; (class = device_class_at(i)); i++) {
-		const char *key = class->keys;
-
 		printf("%s: %s\n", class->name, class->summary);
-		while (*key) {
-			size_t len = strcspn(key, "\n");
-
-			printf("  %.*s\n", (int)len, key);
-			key += len + (key[len] == '\n');
-		}
+		run_print_keys(class->keys);
 	}
+}
+
+static void run_iommu_help(void)
+{
+	printf("vtd: a remapping unit as Intel's VT-d specifies it\n");
+	run_print_keys(unit_keys);
 }
 
 /* SIZE[,hugepages=2M|1G][,shared=on][,prefault=N]: the spec parser reads it as a device's. */
@@ -199,6 +211,11 @@ static int run_parse_option(struct run *run, int option, const char *value, stru
 			return diag_set(diag, -EINVAL, "--device", "given more than %d times",
 					VM_DEVICES_MAX);
 		return spec_parse(&config->devices[config->nr_devices++], value, diag);
+	case 'g':
+		if (config->has_iommu)
+			return diag_set(diag, -EINVAL, "--iommu", "is given twice");
+		config->has_iommu = true;
+		return spec_parse(&config->iommu, value, diag);
 	case 'x':
 		if (strcmp(value, "peer-path"))
 			return diag_set(diag, -EINVAL, "--accept",
@@ -508,6 +525,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "memory", required_argument, NULL, 'm' },
 		{ "device", required_argument, NULL, 'd' },
+		{ "iommu", required_argument, NULL, 'g' },
 		{ "numa", required_argument, NULL, 'n' },
 		{ "accept", required_argument, NULL, 'x' },
 		{ "unpack", required_argument, NULL, 'u' },
@@ -536,11 +554,14 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h' || (option == 'd' && !strcmp(optarg, "help"))) {
+		if (option == 'h' ||
+		    ((option == 'd' || option == 'g') && !strcmp(optarg, "help"))) {
 			if (option == 'h')
 				cli_help(self);
-			else
+			else if (option == 'd')
 				run_device_help();
+			else
+				run_iommu_help();
 			free(run);
 			return CLI_OK;
 		}

@@ -20,11 +20,13 @@ int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, st
 }
 
 /* A root port of the device's own, so that nothing shares its link or its reset. */
-static int board_add_port(struct board *board, struct pci_bus **bus, struct diag *diag)
+static int board_add_port(struct board *board, struct platform *platform, struct pci_bus **bus,
+			  struct diag *diag)
 {
 	char id[16];
 	struct pci_port_config config = {
 		.id = id,
+		.platform = platform,
 		.slot_number = (uint8_t)(board->nr_ports + 1),
 		.acs = true,
 	};
@@ -38,8 +40,75 @@ static int board_add_port(struct board *board, struct pci_bus **bus, struct diag
 	return err;
 }
 
-int board_slot_find(struct board *board, const char *bus_id, int group, struct board_slot **slot,
-		    struct diag *diag)
+int board_spec_check(const struct vm_config *config, struct spec *spec, struct diag *diag)
+{
+	spec_text(spec, "bus");
+	return board_spec_side(config, spec, diag);
+}
+
+int board_spec_side(const struct vm_config *config, struct spec *spec, struct diag *diag)
+{
+	bool behind = config->has_iommu;
+	int err = spec_bool(spec, "iommu", &behind, diag);
+
+	if (!err && behind && !config->has_iommu) {
+		diag_set(diag, -EINVAL, spec->whole, "iommu=on, but this machine has no IOMMU");
+		return diag_remedy(diag, -EINVAL, "add --iommu vtd");
+	}
+	return err;
+}
+
+struct platform *board_platform(struct vm *vm, struct spec *spec)
+{
+	bool behind = true;
+
+	spec_bool(spec, "iommu", &behind, NULL);
+	return behind ? &vm->platform : &vm->unguarded;
+}
+
+/*
+ * The DMAR table names a root port with all that is behind it, or leaves out both: a device is where
+ * its port is.
+ */
+static int board_check_side(struct pci_bus *bus, const char *bus_id,
+			    const struct platform *platform, const char *who, struct diag *diag)
+{
+	const struct platform *port = pci_bus_platform(bus);
+
+	if (!port || port->iommu == platform->iommu)
+		return 0;
+	diag_set(diag, -EINVAL, who,
+		 "of it and its port %s, one is behind the IOMMU and the other is left out",
+		 bus_id);
+	return diag_remedy(diag, -EINVAL, "give both iommu=off, or neither");
+}
+
+int board_plug(struct vm *vm, struct spec *spec, struct pci_function *fn, bool on_root,
+	       struct diag *diag)
+{
+	const char *id = spec_text(spec, "bus");
+	struct pci_bus *bus;
+	int err, slot;
+
+	if (id || on_root)
+		err = board_find_bus(vm->board, id ? id : "pcie.0", &bus, diag);
+	else
+		err = board_add_port(vm->board, fn->platform, &bus, diag);
+	if (!err)
+		err = board_check_side(bus, id, fn->platform, spec->whole, diag);
+	if (err)
+		return err;
+	slot = pci_bus_free_slot(bus);
+	err = slot < 0 ? slot : pci_function_attach(fn, bus, PCI_DEVFN(slot, 0));
+	if (!err)
+		return 0;
+	diag_set(diag, err, spec->whole, "finds no place on bus %s: %s", id ? id : "pcie.0",
+		 strerror(-err));
+	return diag_remedy(diag, err, "give it a bus of its own: --device root-port,id=NAME");
+}
+
+int board_slot_find(struct board *board, struct platform *platform, const char *bus_id, int group,
+		    struct board_slot **slot, struct diag *diag)
 {
 	struct pci_bus *bus;
 	struct board_slot *s;
@@ -55,7 +124,9 @@ int board_slot_find(struct board *board, const char *bus_id, int group, struct b
 		return diag_set(diag, -ENOSPC, "PCI", "more than %d slots are in use",
 				BOARD_SLOTS_MAX);
 	err = bus_id ? board_find_bus(board, bus_id, &bus, diag)
-		     : board_add_port(board, &bus, diag);
+		     : board_add_port(board, platform, &bus, diag);
+	if (!err)
+		err = board_check_side(bus, bus_id, platform, bus_id, diag);
 	if (err)
 		return err;
 	device = pci_bus_free_slot(bus);
@@ -115,7 +186,7 @@ int board_vfio(struct vm *vm, const char *container, struct vfio_context **conte
 	       struct diag *diag)
 {
 	struct vfio_context_config config = {
-		.platform = &vm->platform,
+		.platform = &vm->unguarded,
 		.container = container,
 		.kvm_attach = board_kvm_attach,
 		.kvm_detach = board_kvm_detach,

@@ -12,6 +12,8 @@
 
 #define BOARD_SLOTS_MAX 64
 
+struct unit; /* machine/unit.h */
+
 /* A guest slot whose functions belong together: those of one IOMMU group of the host. */
 struct board_slot {
 	int group; /* the host's number; -1: one function that is not a passed-through one */
@@ -22,6 +24,7 @@ struct board_slot {
 /* First member of every architecture's board. */
 struct board {
 	struct pci_fabric *fabric;
+	struct unit *unit;	   /* the remapping unit; NULL: none was asked for */
 	struct vfio_context *vfio; /* made with the first passed-through device */
 	unsigned int nr_ports;
 	unsigned int nr_slots;
@@ -32,12 +35,31 @@ struct board {
 int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, struct diag *diag);
 
 /*
+ * The keys that every PCI device of ours has: bus=ID, where it is put, and iommu=off, which leaves it
+ * out of the IOMMU. Before anything is made: 0, or -EINVAL with diag filled.
+ */
+#define BOARD_KEYS                                         \
+	"bus=ID              pcie.0 or a root-port's id\n" \
+	"iommu=on|off        behind the IOMMU, or left out of it; default on with --iommu\n"
+int board_spec_check(const struct vm_config *config, struct spec *spec, struct diag *diag);
+/* The same of iommu= alone, for what has a place of its own. */
+int board_spec_side(const struct vm_config *config, struct spec *spec, struct diag *diag);
+/* What a device of this (checked) spec is made on: the IOMMU is part of it. */
+struct platform *board_platform(struct vm *vm, struct spec *spec);
+/*
+ * Puts a function where its spec says; without bus=, on the root bus or, unless on_root, behind a root
+ * port made for it. 0, or -errno with diag filled. The owner detaches it.
+ */
+int board_plug(struct vm *vm, struct spec *spec, struct pci_function *fn, bool on_root,
+	       struct diag *diag);
+
+/*
  * Finds a place for a function of host group `group`: beside its group's other functions, else on
  * the named bus, else behind a root port made for it. 0 or -errno with diag filled; the place is
- * taken only by board_slot_use().
+ * taken only by board_slot_use(). platform: the function's, and so the port's.
  */
-int board_slot_find(struct board *board, const char *bus_id, int group, struct board_slot **slot,
-		    struct diag *diag);
+int board_slot_find(struct board *board, struct platform *platform, const char *bus_id, int group,
+		    struct board_slot **slot, struct diag *diag);
 /* The slot's next function number: 0..7, or -ENOSPC. */
 int board_slot_use(struct board_slot *slot);
 

@@ -24,6 +24,8 @@ struct vm_config {
 	struct ram_config ram;
 	enum vm_unpack unpack;
 	enum vm_reboot reboot; /* what a guest's reset does */
+	bool has_iommu;
+	struct spec iommu; /* --iommu */
 	unsigned int nr_devices;
 	struct spec devices[VM_DEVICES_MAX]; /* --device, in the order given */
 };

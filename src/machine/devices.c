@@ -39,6 +39,23 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 	return spec_bool(spec, "allow-no-reset", &config->allow_no_reset, diag);
 }
 
+/* The host's IOMMU does not follow a guest's tables: what the guest maps would not be what is mapped. */
+static int vfio_class_side(const struct vm_config *config, struct spec *spec, struct diag *diag)
+{
+	bool behind = config->has_iommu;
+	int err = board_spec_check(config, spec, diag);
+
+	if (!err)
+		err = spec_bool(spec, "iommu", &behind, diag);
+	if (err || !behind)
+		return err;
+	diag_set(diag, -ENOTSUP, spec->whole,
+		 "a passed-through device cannot be behind the guest's IOMMU");
+	return diag_remedy(
+		diag, -ENOTSUP,
+		"leave it out with iommu=off: it then reaches all of the guest's memory");
+}
+
 static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *diag)
 {
 	struct vfio_pci_config config;
@@ -46,6 +63,8 @@ static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 	int group;
 
 	spec_text(spec, "container");
+	if (!err)
+		err = vfio_class_side(plan->config, spec, diag);
 	if (err)
 		return err;
 	err = plan_vfio(plan, &config, diag);
@@ -84,7 +103,8 @@ static int vfio_class_create(struct vm *vm, struct spec *spec, struct diag *diag
 	if (!err)
 		err = board_vfio(vm, spec_text(spec, "container"), &context, diag);
 	if (!err)
-		err = board_slot_find(vm->board, spec_text(spec, "bus"), host.group, &slot, diag);
+		err = board_slot_find(vm->board, &vm->unguarded, spec_text(spec, "bus"), host.group,
+				      &slot, diag);
 	if (err)
 		return err;
 	config.released = vfio_class_released;
@@ -129,6 +149,8 @@ static int port_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 	int err = port_class_config(spec, &config, diag);
 
 	if (!err)
+		err = board_spec_side(plan->config, spec, diag);
+	if (!err)
 		err = plan_port(plan, config.id, diag);
 	if (!err)
 		plan_note(plan, "root-port %s%s", config.id, config.acs ? "" : " without ACS");
@@ -146,6 +168,7 @@ static int port_class_create(struct vm *vm, struct spec *spec, struct diag *diag
 	if (pci_fabric_find_bus(vm->board->fabric, config.id))
 		return diag_set(diag, -EEXIST, spec->whole, "there is a port of that id already");
 	config.slot_number = (uint8_t)(vm->board->nr_ports + 1);
+	config.platform = board_platform(vm, spec);
 	err = pci_root_port_create(vm->board->fabric, &config, &bus, diag);
 	if (!err)
 		vm->board->nr_ports++;
@@ -197,7 +220,8 @@ static const struct device_class classes[] = {
 			"vf-token=UUID       agreed with the PF's driver where that is vfio-pci too\n"
 			"allow-no-reset=on   take the risk that nothing resets it between users\n"
 			"group=fd=N          its IOMMU group, opened by someone else\n"
-			"container=fd=N      the VFIO container, opened by someone else\n",
+			"container=fd=N      the VFIO container, opened by someone else\n"
+			"iommu=off           left out of the IOMMU of --iommu, as it has to be\n",
 		.plan = vfio_class_plan,
 		.create = vfio_class_create,
 	},
@@ -205,7 +229,8 @@ static const struct device_class classes[] = {
 		.name = "root-port",
 		.summary = "a PCI Express root port to put devices behind",
 		.keys = "id=NAME             what bus= names\n"
-			"acs=on|off          access control services; default on\n",
+			"acs=on|off          access control services; default on\n"
+			"iommu=on|off        behind the IOMMU with all behind it, or left out of it\n",
 		.plan = port_class_plan,
 		.create = port_class_create,
 	},

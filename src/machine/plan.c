@@ -9,6 +9,7 @@
 #include "host/text.h"
 #include "machine/arch.h"
 #include "machine/devices.h"
+#include "machine/unit.h"
 
 #define PLAN_ROOT_SLOTS 31
 #define PLAN_FUNCTIONS	8
@@ -182,6 +183,19 @@ static int plan_memory(struct plan *plan, struct diag *diag)
 	return err ? err : assign_headroom_check(&plan->memlock, &plan->limits, diag);
 }
 
+static int plan_iommu(struct plan *plan, struct diag *diag)
+{
+	struct unit_options options;
+	int err;
+
+	if (!plan->config->has_iommu)
+		return 0;
+	err = unit_options_read(&plan->config->iommu, &options, diag);
+	if (!err)
+		unit_options_describe(&options, plan->iommu, sizeof(plan->iommu));
+	return err;
+}
+
 static int plan_device(struct plan *plan, struct spec *spec, struct diag *diag)
 {
 	const struct device_class *class = device_class_find(spec->class_name);
@@ -215,6 +229,8 @@ int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, bool
 	err = vm_check_kvm(sys, config->cpus, &diag);
 	plan_keep(plan, &first, err, &diag);
 	err = arch_image_describe(sys, config, plan->image, sizeof(plan->image), &diag);
+	plan_keep(plan, &first, err, &diag);
+	err = plan_iommu(plan, &diag);
 	plan_keep(plan, &first, err, &diag);
 	for (unsigned int i = 0; i < config->nr_devices; i++) {
 		err = plan_device(plan, &config->devices[i], &diag);
@@ -313,6 +329,8 @@ void plan_print(const struct plan *plan, FILE *to)
 			(unsigned long long)(RAM_HIGH + config->ram.size - low - 1));
 	fprintf(to, "%s\n", plan->nr_vfio ? ", for the CPUs and for DMA" : ", for the CPUs");
 	fprintf(to, "locked     %s\n", host_size_format(assign_memlock_need(&plan->memlock), size));
+	if (plan->iommu[0])
+		fprintf(to, "IOMMU      %s\n", plan->iommu);
 	fprintf(to, "devices    %u passed through, %u others\n", plan->nr_vfio, plan->nr_notes);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		if (plan->vfio[i]->function.vendor)

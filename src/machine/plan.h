@@ -37,6 +37,7 @@ struct plan {
 	unsigned int nr_notes;
 	char notes[VM_DEVICES_MAX][96]; /* one line for each other device */
 	char image[160];
+	char iommu[160]; /* empty: none */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "host/text.h"
 #include "machine/board.h"
 #include "machine/kvm_stats.h"
+#include "machine/unit.h"
 #include "machine/vcpu.h"
 
 /* Where figures go: aligned text, or JSON written as we go along. */
@@ -180,6 +181,61 @@ static void stats_vfio(struct vm *vm, struct stats_sink *s)
 	}
 }
 
+struct stats_requester {
+	char name[64];
+	uint64_t misses, faults, denied;
+	bool quarantined;
+};
+
+/* Copied first, printed after: a slow reader of the figures must not hold the unit up. */
+static unsigned int stats_requesters(struct iommu *iommu, struct stats_requester *list,
+				     unsigned int max)
+{
+	unsigned int n = 0;
+
+	iommu_exec_begin(iommu);
+	for (struct iommu_device *dev = iommu->devices; dev && n < max; dev = dev->next, n++) {
+		struct stats_requester *r = &list[n];
+
+		snprintf(r->name, sizeof(r->name), "iommu %s", dev->name);
+		r->misses = atomic_load(&dev->nr_misses);
+		r->faults = atomic_load(&dev->nr_faults);
+		r->denied = atomic_load(&dev->nr_denied);
+		r->quarantined = atomic_load(&dev->blocked);
+		for (struct iommu_section *section = dev->sections; section;
+		     section = section->next)
+			r->misses += atomic_load(&section->nr_misses);
+	}
+	iommu_exec_end(iommu);
+	return n;
+}
+
+static void stats_iommu(struct vm *vm, struct stats_sink *s)
+{
+	struct stats_requester list[VM_DEVICES_MAX];
+	struct vtd_stats v;
+	unsigned int n;
+
+	if (!vm->board->unit)
+		return;
+	vtd_stats(unit_vtd(vm->board->unit), &v);
+	stats_open(s, s->json ? "iommu" : "IOMMU");
+	stats_number(s, "commands", v.nr_commands);
+	stats_number(s, "faults", v.nr_faults);
+	stats_number(s, "faults_lost", v.nr_faults_lost);
+	stats_number(s, "queue_errors", v.nr_queue_errors);
+	stats_close(s);
+	n = stats_requesters(vtd_iommu(unit_vtd(vm->board->unit)), list, ARRAY_SIZE(list));
+	for (unsigned int i = 0; i < n; i++) {
+		stats_open(s, list[i].name);
+		stats_number(s, "iotlb_misses", list[i].misses);
+		stats_number(s, "faults", list[i].faults);
+		stats_number(s, "denied", list[i].denied);
+		stats_number(s, "quarantined", list[i].quarantined);
+		stats_close(s);
+	}
+}
+
 static void stats_kvm(struct vm *vm, struct stats_sink *s)
 {
 	struct stats_sum *sum = calloc(1, sizeof(*sum));
@@ -203,6 +259,7 @@ static void stats_all(struct vm *vm, struct stats_sink *s)
 	stats_number(s, "route_commits", vm->irq.nr_commits);
 	stats_close(s);
 	stats_dma(vm, s);
+	stats_iommu(vm, s);
 	stats_vfio(vm, s);
 	stats_kvm(vm, s);
 }

@@ -208,6 +208,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	if (err)
 		goto err_bus;
 	vm->platform.ram = vm->ram;
+	vm->unguarded = vm->platform;
 	err = arch_image_begin(vm, diag);
 	if (err)
 		goto err_ram;

@@ -43,7 +43,8 @@ enum vm_end {
 enum vcpu_ask { VCPU_RUN, VCPU_PARK, VCPU_QUIT };
 
 struct vm {
-	struct platform platform; /* what devices see */
+	struct platform platform;  /* what devices see: behind the IOMMU where there is one */
+	struct platform unguarded; /* the same for those left out of it */
 	struct sys *sys;
 	struct vm_config *config; /* borrowed, lives longer */
 	struct loop *loop;

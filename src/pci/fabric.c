@@ -322,6 +322,11 @@ struct pci_fabric *pci_bus_fabric(const struct pci_bus *bus)
 	return bus->fabric;
 }
 
+const struct platform *pci_bus_platform(const struct pci_bus *bus)
+{
+	return bus->bridge ? bus->bridge->platform : NULL;
+}
+
 static void bus_walk(struct pci_bus *bus, void (*fn)(void *opaque, struct pci_function *f),
 		     void *opaque)
 {

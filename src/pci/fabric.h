@@ -50,6 +50,8 @@ struct pci_function *pci_bus_function(const struct pci_bus *bus, uint8_t devfn);
 /* The bus number as the guest has programmed it; the root bus is 0. */
 uint8_t pci_bus_number(const struct pci_bus *bus);
 struct pci_fabric *pci_bus_fabric(const struct pci_bus *bus);
+/* That of the port above it; NULL for the root bus. */
+const struct platform *pci_bus_platform(const struct pci_bus *bus);
 
 /*
  * A root port at a free slot of the root bus; *bus is its secondary bus. acs: with an ACS
@@ -59,6 +61,8 @@ struct pci_port_config {
 	const char *id; /* "rp0": what bus= names */
 	uint8_t slot_number;
 	bool acs;
+	/* Its own interrupts go through this platform's IOMMU; NULL: the fabric's. */
+	struct platform *platform;
 	/* Windows at least this large even when nothing behind needs them (hotplug); 0: none. */
 	uint64_t mmio32_reserve, mmio64_reserve;
 };

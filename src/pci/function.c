@@ -98,6 +98,18 @@ bool pci_function_may_master(const struct pci_function *fn)
 	return atomic_load_explicit(&fn->upstream, memory_order_acquire) & UPSTREAM_MASTER;
 }
 
+void pci_function_master_off(struct pci_function *fn)
+{
+	uint16_t old = pci_command(fn), command = old & (uint16_t)~PCI_COMMAND_MASTER;
+
+	if (command == old)
+		return;
+	pci_config_set(fn, PCI_COMMAND, 2, command);
+	pci_function_refresh(fn);
+	if (fn->ops->command_changed)
+		fn->ops->command_changed(fn, old, command);
+}
+
 int pci_message_send(struct pci_function *fn, struct msi_message msg)
 {
 	if (!pci_function_may_master(fn))

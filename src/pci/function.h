@@ -237,6 +237,10 @@ rid_t pci_function_rid(const struct pci_function *fn);
 /* Command register's bus-master bit and power state, here and on each bridge above. Any thread. */
 bool pci_function_may_master(const struct pci_function *fn);
 /*
+ * Takes bus mastering from the function, as if its driver had: it has misbehaved. Under LOCK_FABRIC.
+ */
+void pci_function_master_off(struct pci_function *fn);
+/*
  * Asserts or releases the function's INTx: pin swizzled to the I/O APIC. Held back while the guest
  * has INTx disabled, or MSI or MSI-X enabled. Any thread, any lock below LOCK_MSIX.
  */

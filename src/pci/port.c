@@ -347,7 +347,8 @@ int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config
 	port->bus.fabric = fabric;
 	port->bus.bridge = &port->fn;
 
-	pci_function_init(&port->fn, fabric->platform, NULL, &port_ops, &ids, port->id);
+	pci_function_init(&port->fn, config->platform ? config->platform : fabric->platform, NULL,
+			  &port_ops, &ids, port->id);
 	port->fn.secondary = &port->bus;
 	port_init_header(&port->fn);
 	err = port_init_capabilities(port);

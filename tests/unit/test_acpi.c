@@ -229,6 +229,80 @@ static void write_file(const char *path, const void *data, size_t len)
 	assert_int_equal(fclose(f), 0);
 }
 
+static const struct dmar_config dmar_all = {
+	.base = LAYOUT_VTD,
+	.haw = 46,
+	.intremap = true,
+	.all = true,
+	.ats = true,
+	.nr_scopes = 1,
+	.scopes[0] = { DMAR_SCOPE_IOAPIC, 0, LAYOUT_IOAPIC_BUS, LAYOUT_IOAPIC_DEVFN },
+};
+
+static const struct dmar_config dmar_some = {
+	.base = LAYOUT_VTD,
+	.haw = 39,
+	.intremap = true,
+	.no_x2apic = true,
+	.opt_in = true,
+	.nr_scopes = 3,
+	.scopes = { { DMAR_SCOPE_IOAPIC, 0, LAYOUT_IOAPIC_BUS, LAYOUT_IOAPIC_DEVFN },
+		    { DMAR_SCOPE_ENDPOINT, 0, 0, PCI_DEVFN(3, 0) },
+		    { DMAR_SCOPE_BRIDGE, 0, 0, PCI_DEVFN(4, 1) } },
+};
+
+static void make_dmar(struct made *made, const struct dmar_config *dmar)
+{
+	make(made, 1);
+	acpi_blob_fini(&made->blob);
+	made->config.dmar = dmar;
+	assert_int_equal(acpi_build(&made->config, &made->blob, NULL), 0);
+}
+
+static void the_dmar_names_the_unit_and_what_is_behind_it(void **state)
+{
+	struct made made;
+	uint8_t *dmar;
+
+	make(&made, 1);
+	assert_null(find(&made, "DMAR"));
+	acpi_blob_fini(&made.blob);
+
+	make_dmar(&made, &dmar_all);
+	dmar = find(&made, "DMAR");
+	assert_non_null(dmar);
+	assert_int_equal(sum(dmar, length(dmar)), 0);
+	assert_int_equal(dmar[36], 45);
+	assert_int_equal(dmar[37], 1); /* interrupt remapping */
+	/* DRHD: type, length, everything, base; then the I/O APIC. */
+	assert_int_equal(le_load(dmar + 48, 2), 0);
+	assert_int_equal(le_load(dmar + 50, 2), 24);
+	assert_int_equal(dmar[52], 1);
+	assert_int_equal(le_load(dmar + 56, 8), LAYOUT_VTD);
+	assert_int_equal(dmar[64], 3);
+	assert_int_equal(dmar[69], 0xf0);
+	assert_int_equal(dmar[70], 0x1f);
+	assert_int_equal(dmar[71], 7);
+	/* ATSR: all ports. */
+	assert_int_equal(le_load(dmar + 72, 2), 2);
+	assert_int_equal(dmar[76], 1);
+	assert_int_equal(length(dmar), 80);
+	acpi_blob_fini(&made.blob);
+
+	make_dmar(&made, &dmar_some);
+	dmar = find(&made, "DMAR");
+	assert_int_equal(dmar[37], 1 | 2 | 4);
+	assert_int_equal(dmar[52], 0);
+	assert_int_equal(le_load(dmar + 50, 2), 40);
+	assert_int_equal(dmar[72], 1);
+	assert_int_equal(dmar[78], 3);
+	assert_int_equal(dmar[80], 2);
+	assert_int_equal(dmar[86], 4);
+	assert_int_equal(dmar[87], 1);
+	assert_int_equal(length(dmar), 88);
+	acpi_blob_fini(&made.blob);
+}
+
 /* iasl's last word must be that it found nothing; "text" must stand in what it took apart. */
 static void iasl_agrees(const char *folder, const uint8_t *table, const char *text)
 {
@@ -281,6 +355,13 @@ static void iasl_has_nothing_to_say_against_any_table(void **state)
 		iasl_agrees(folder, find(&made, "FACS"), NULL);
 		acpi_blob_fini(&made.blob);
 	}
+	make_dmar(&made, &dmar_all);
+	iasl_agrees(folder, find(&made, "DMAR"), "Register Base Address : 00000000FED90000");
+	iasl_agrees(folder, find(&made, "DMAR"), "[Root Port ATS Capability]");
+	acpi_blob_fini(&made.blob);
+	make_dmar(&made, &dmar_some);
+	iasl_agrees(folder, find(&made, "DMAR"), "PCI Bridge Device");
+	acpi_blob_fini(&made.blob);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	assert_int_equal(system(command), 0);
 }
@@ -290,6 +371,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_guest_finds_every_table_and_checksums_are_right),
 		cmocka_unit_test(the_fadt_says_acpi_mode_is_on_and_how_to_reset),
+		cmocka_unit_test(the_dmar_names_the_unit_and_what_is_behind_it),
 		cmocka_unit_test(the_madt_has_no_8259_and_a_level_sci),
 		cmocka_unit_test(processors_past_254_get_x2apic_entries),
 		cmocka_unit_test(extra_tables_are_listed_with_length_and_checksum_filled_in),

@@ -99,7 +99,7 @@ _Static_assert(sizeof(struct header) == 36, "ACPI table header");
 /* Tables one behind the other, each where it will lie in the guest. */
 struct builder {
 	struct aml out; /* a byte buffer that grows and remembers errors */
-	uint64_t xsdt[ACPI_EXTRA_MAX + 4];
+	uint64_t xsdt[ACPI_EXTRA_MAX + 5];
 	unsigned int nr_xsdt;
 };
 
@@ -481,6 +481,14 @@ static uint64_t build_dsdt(struct builder *b, const struct acpi_config *config)
 	return table_end(b, at);
 }
 
+static void build_dmar(struct builder *b, const struct dmar_config *config)
+{
+	size_t at = table_begin(b, "DMAR", DMAR_REVISION);
+
+	dmar_write(&b->out, config);
+	list_in_xsdt(b, table_end(b, at));
+}
+
 static void build_extra(struct builder *b, const struct acpi_table *table)
 {
 	size_t at;
@@ -531,6 +539,8 @@ int acpi_build(const struct acpi_config *config, struct acpi_blob *blob, struct 
 	build_fadt(&b, config, dsdt);
 	build_madt(&b, config);
 	build_mcfg(&b, config);
+	if (config->dmar)
+		build_dmar(&b, config->dmar);
 	for (unsigned int i = 0; i < config->nr_extra; i++)
 		build_extra(&b, &config->extra[i]);
 	xsdt = build_xsdt(&b);

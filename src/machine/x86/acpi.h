@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, MADT, MCFG, DSDT and whatever tables the
+ * The ACPI tables (ACPI 6.4): RSDP, XSDT, FADT, FACS, MADT, MCFG, DMAR, DSDT and whatever tables the
  * caller adds. They describe the machine of layout.h: an I/O APIC and no 8259, no i8042, no VGA, PM1
  * event and control blocks, a PM timer, the reset register, the power button as a fixed event.
  *
@@ -14,6 +14,7 @@
 #include "base/diag.h"
 #include "base/range.h"
 #include "base/types.h"
+#include "machine/x86/dmar.h"
 #include "memory/ram.h"
 
 #define ACPI_WINDOWS_MAX 4
@@ -37,7 +38,8 @@ struct acpi_config {
 	bool serial; /* COM1 is there */
 	bool rtc;    /* CMOS RTC is there */
 	bool pvpanic;
-	bool pit; /* an 8254 drives LAYOUT_IRQ_PIT */
+	bool pit;			/* an 8254 drives LAYOUT_IRQ_PIT */
+	const struct dmar_config *dmar; /* NULL: no remapping unit */
 	unsigned int nr_extra;
 	struct acpi_table extra[ACPI_EXTRA_MAX];
 };

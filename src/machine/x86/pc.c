@@ -18,6 +18,7 @@
 #include "device/serial.h"
 #include "machine/board.h"
 #include "machine/devices.h"
+#include "machine/unit.h"
 #include "machine/x86/acpi.h"
 #include "machine/x86/arch.h"
 #include "machine/x86/image.h"
@@ -203,6 +204,22 @@ static int pc_create_fabric(struct vm *vm, struct diag *diag)
 	return err ? diag_set(diag, err, "PCI", "%s", strerror(-err)) : 0;
 }
 
+static int pc_create_unit(struct vm *vm, struct diag *diag)
+{
+	const struct unit_place place = {
+		.base = LAYOUT_VTD,
+		.phys_bits = (uint8_t)min_u64(vm->arch->phys_bits, 52),
+		.ioapic = rid_make(LAYOUT_IOAPIC_BUS, LAYOUT_IOAPIC_DEVFN),
+	};
+	struct unit_options options;
+	int err;
+
+	if (!vm->config->has_iommu)
+		return 0;
+	err = unit_options_read(&vm->config->iommu, &options, diag);
+	return err ? err : unit_create(vm, &options, &place, &vm->board->unit, diag);
+}
+
 static int pc_create_devices(struct vm *vm, struct diag *diag)
 {
 	for (unsigned int i = 0; i < vm->config->nr_devices; i++) {
@@ -218,10 +235,34 @@ static int pc_create_devices(struct vm *vm, struct diag *diag)
 
 /* ---- firmware ---- */
 
+static struct dmar_config *pc_dmar(struct vm *vm)
+{
+	const struct unit_options *options = unit_options(vm->board->unit);
+	struct dmar_config *dmar = calloc(1, sizeof(*dmar));
+
+	if (!dmar)
+		return NULL;
+	*dmar = (struct dmar_config){
+		.base = LAYOUT_VTD,
+		.haw = (uint8_t)min_u64(vm->arch->phys_bits, 52),
+		.intremap = options->intremap,
+		.no_x2apic = !options->eim,
+		.opt_in = options->boot_block,
+		.ats = options->ats,
+		.nr_scopes = 1,
+		.scopes[0] = { DMAR_SCOPE_IOAPIC, PC_IOAPIC_ID, LAYOUT_IOAPIC_BUS,
+			       LAYOUT_IOAPIC_DEVFN },
+	};
+	dmar_scopes(vm, dmar);
+	return dmar;
+}
+
 static int pc_build_acpi(struct vm *vm, struct diag *diag)
 {
 	const struct pci_fabric_config *pci = pci_fabric_config(vm->board->fabric);
 	uint32_t apic_ids[VM_CPUS_MAX];
+	struct dmar_config *dmar = NULL;
+	int err;
 	struct acpi_config config = {
 		.nr_cpus = vm->nr_cpus,
 		.apic_ids = apic_ids,
@@ -237,7 +278,15 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 
 	for (unsigned int i = 0; i < vm->nr_cpus; i++)
 		apic_ids[i] = cpuid_apic_id(&vm->arch->cpuid, i);
-	return acpi_build(&config, &pc_of(vm)->acpi, diag);
+	if (vm->board->unit) {
+		dmar = pc_dmar(vm);
+		if (!dmar)
+			return -ENOMEM;
+		config.dmar = dmar;
+	}
+	err = acpi_build(&config, &pc_of(vm)->acpi, diag);
+	free(dmar);
+	return err;
 }
 
 int arch_board_create(struct vm *vm, struct diag *diag)
@@ -248,7 +297,9 @@ int arch_board_create(struct vm *vm, struct diag *diag)
 	if (!pc)
 		return -ENOMEM;
 	vm->board = &pc->board;
-	err = pc_create_fabric(vm, diag);
+	err = pc_create_unit(vm, diag);
+	if (!err)
+		err = pc_create_fabric(vm, diag);
 	if (!err)
 		err = pc_create_legacy(vm, diag);
 	if (!err)
@@ -262,7 +313,7 @@ int arch_board_create(struct vm *vm, struct diag *diag)
 
 static void pc_destroy_devices(struct vm *vm)
 {
-	/* Newest first: the I/O APIC, which all others interrupt through, goes last. */
+	/* Newest first: the I/O APIC and the IOMMU, which all others need, go last. */
 	while (vm->devices) {
 		struct device *last = vm->devices;
 
@@ -310,6 +361,8 @@ int arch_board_boot(struct vm *vm, struct diag *diag)
 						strerror(-err));
 		}
 		pci_fabric_reset(pc->board.fabric);
+		if (vm->board->unit)
+			unit_reset(vm->board->unit);
 		err = ram_clear(vm->ram, vm_memory_threads());
 		if (err)
 			return diag_set(diag, err, "guest RAM", "cannot be cleared: %s",
