@@ -2,6 +2,7 @@
 #include "fake/kvm.h"
 
 #include <errno.h>
+#include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,9 @@
 /* Descriptors of the fake: far from the real ones. */
 #define FD_KVM	 100000
 #define FD_VM	 100001
+#define FD_VFIO	 100002 /* KVM's list of VFIO groups */
 #define FD_VCPU0 100100
+#define FD_END	 (FD_VCPU0 + FAKE_KVM_VCPUS)
 
 static struct fake_kvm *fake_of(struct sys *sys)
 {
@@ -24,6 +27,11 @@ static struct fake_kvm *fake_of(struct sys *sys)
 static bool fake_fails(struct fake_kvm *kvm)
 {
 	return ++kvm->nr_calls == kvm->fail_at;
+}
+
+static bool fake_is_ours(int fd)
+{
+	return fd >= FD_KVM && fd < FD_END;
 }
 
 static int fake_count(struct fake_kvm *kvm)
@@ -55,7 +63,7 @@ static void fake_close(struct sys *sys, int fd)
 
 	BUG_ON(!kvm->nr_fds);
 	kvm->nr_fds--;
-	if (fd < FD_KVM)
+	if (!fake_is_ours(fd))
 		kvm->real.ops->close(&kvm->real, fd);
 }
 
@@ -107,6 +115,20 @@ static int fake_irqfd(struct fake_kvm *kvm, const struct kvm_irqfd *irqfd)
 	return 0;
 }
 
+/* Groups come and go by count; the last one need not be told off before the end. */
+static int fake_vfio_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg)
+{
+	const struct kvm_device_attr *attr = arg;
+
+	if (request != KVM_SET_DEVICE_ATTR || attr->group != KVM_DEV_VFIO_GROUP)
+		return -ENOTTY;
+	if (attr->attr == KVM_DEV_VFIO_GROUP_ADD)
+		kvm->nr_groups++;
+	else
+		kvm->nr_groups--;
+	return 0;
+}
+
 static int fake_vm_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg)
 {
 	const struct kvm_irq_routing *routing = arg;
@@ -132,6 +154,10 @@ static int fake_vm_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg)
 		return 0;
 	case KVM_IRQFD:
 		return fake_irqfd(kvm, arg);
+	case KVM_CREATE_DEVICE:
+		((struct kvm_create_device *)arg)->fd = FD_VFIO;
+		kvm->nr_fds++;
+		return 0;
 	case KVM_SIGNAL_MSI:
 		memcpy(&kvm->last_message, arg, sizeof(kvm->last_message));
 		kvm->nr_messages++;
@@ -235,6 +261,8 @@ static int fake_kvm_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg
 /* Calls that take something away cannot fail in a way a caller could act on. */
 static bool fake_may_fail(unsigned long request, void *arg)
 {
+	if (request == KVM_SET_DEVICE_ATTR)
+		return ((struct kvm_device_attr *)arg)->attr == KVM_DEV_VFIO_GROUP_ADD;
 	if (request == KVM_IRQFD)
 		return !(((struct kvm_irqfd *)arg)->flags & KVM_IRQFD_FLAG_DEASSIGN);
 	return request != KVM_RUN;
@@ -245,8 +273,13 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 	struct fake_kvm *kvm = fake_of(sys);
 	int r;
 
-	if (fd < FD_KVM)
-		return sys_ioctl(&kvm->real, fd, request, arg);
+	if (!fake_is_ours(fd)) {
+		r = sys_ioctl(&kvm->real, fd, request, arg);
+		/* With a fake VFIO below: the one call of its that opens something. */
+		if (request == VFIO_GROUP_GET_DEVICE_FD && r >= 0)
+			kvm->nr_fds++;
+		return r;
+	}
 	pthread_mutex_lock(&kvm->mutex);
 	if (fake_may_fail(request, arg) && fake_fails(kvm))
 		r = kvm->fail_err;
@@ -254,6 +287,8 @@ static int fake_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
 		r = fake_kvm_ioctl(kvm, request, arg);
 	else if (fd == FD_VM)
 		r = fake_vm_ioctl(kvm, request, arg);
+	else if (fd == FD_VFIO)
+		r = fake_vfio_ioctl(kvm, request, arg);
 	else
 		r = fake_vcpu_ioctl(kvm, &kvm->vcpus[fd - FD_VCPU0], request, arg);
 	pthread_mutex_unlock(&kvm->mutex);
@@ -268,7 +303,7 @@ static int fake_mmap(struct sys *sys, void *hint, size_t len, int prot, int flag
 
 	if (err)
 		return err;
-	if (fd >= FD_VCPU0) {
+	if (fd >= FD_VCPU0 && fake_is_ours(fd)) {
 		err = kvm->real.ops->mmap(&kvm->real, NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS,
 					  -1, 0, out);
 		if (!err)

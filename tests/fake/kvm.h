@@ -54,6 +54,7 @@ struct fake_kvm {
 	struct kvm_irq_routing_entry routes[FAKE_KVM_ROUTES];
 	unsigned int nr_irqfds;
 	struct kvm_irqfd irqfds[FAKE_KVM_IRQFDS];
+	unsigned int nr_groups; /* VFIO groups it was told of, now */
 	unsigned int nr_messages;
 	struct kvm_msi last_message;
 };

@@ -12,9 +12,11 @@
 
 #include "base/bits.h"
 #include "fake/kvm.h"
+#include "fake/vfio.h"
 #include "machine/arch.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
+#include "pci/pci_regs.h"
 
 struct fixture {
 	struct fake_kvm kvm;
@@ -173,6 +175,94 @@ static void every_call_that_fails_on_the_way_is_undone(void **state)
 	assert_true(nr_refused > 20);
 }
 
+/* ---- a machine with a passed-through device: all of a run, on both fakes ---- */
+
+struct config_write {
+	uint32_t port, value;
+};
+
+static void exit_config(struct kvm_run *run, void *opaque)
+{
+	const struct config_write *w = opaque;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = KVM_EXIT_IO_OUT;
+	run->io.size = 4;
+	run->io.count = 1;
+	run->io.port = (uint16_t)w->port;
+	run->io.data_offset = 4096;
+	memcpy((uint8_t *)run + 4096, &w->value, 4);
+}
+
+/* The guest's driver switches bus mastering on at 01:00.0, and then the guest resets the machine. */
+static struct config_write driver[] = {
+	{ 0xcf8, BIT(31) | 1 << 16 | PCI_COMMAND },
+	{ 0xcfc, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER },
+};
+
+/* 0, or the refusal; nothing is left either way. */
+static int run_with_device(struct fixture *f, struct fake_vfio *vfio)
+{
+	struct diag diag = DIAG_INIT;
+	int err = vm_create(&f->kvm.sys, &f->config, NULL, &f->vm, &diag);
+
+	if (!err) {
+		for (size_t i = 0; i < ARRAY_SIZE(driver); i++)
+			fake_kvm_script(&f->kvm, 0, exit_config, &driver[i]);
+		fake_kvm_script(&f->kvm, 0, exit_out, &reset_write);
+		err = vm_run(f->vm, &diag);
+		if (!err && f->vm->end != VM_END_RESET) {
+			assert_true(f->vm->end == VM_END_HOST_ERROR ||
+				    f->vm->end == VM_END_KVM_ERROR);
+			assert_true(f->vm->end_diag.reason[0]);
+			err = f->vm->end_diag.err;
+		}
+		vm_destroy(f->vm);
+	}
+	assert_int_equal(f->kvm.nr_groups, 0);
+	assert_false(vfio->device[0].mastered_while_unmapped);
+	nothing_is_left(f);
+	assert_true(fake_vfio_is_empty(vfio));
+	return err;
+}
+
+static void every_call_of_a_run_with_a_device_that_fails_is_undone(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag = DIAG_INIT;
+	unsigned int nr_kvm = 0, nr_vfio = 0, nr_refused = 0;
+
+	f->config.cpus = 1;
+	f->config.reboot = VM_REBOOT_EXIT;
+	f->config.nr_devices = 1;
+	for (unsigned int n = 0; n <= nr_kvm + nr_vfio; n++) {
+		struct fake_vfio vfio;
+
+		/* The classes mark the keys they used. */
+		assert_int_equal(spec_parse(&f->config.devices[0], "vfio,host=0000:01:00.0", &diag),
+				 0);
+		fake_vfio_init(&vfio);
+		fake_vfio_add(&vfio, "0000:01:00.0", 14);
+		fake_vfio_publish(&vfio);
+		fake_kvm_fini(&f->kvm);
+		fake_kvm_init(&f->kvm);
+		f->kvm.real = vfio.sys;
+		vfio.nr_calls = 0;
+		f->kvm.fail_at = n <= nr_kvm ? n : 0;
+		vfio.fail_at = n > nr_kvm ? n - nr_kvm : 0;
+		if (run_with_device(f, &vfio))
+			nr_refused++;
+		if (!n) {
+			assert_int_equal(nr_refused, 0);
+			nr_kvm = f->kvm.nr_calls;
+			nr_vfio = vfio.nr_calls;
+			assert_true(nr_kvm > 100 && nr_vfio > 60);
+		}
+		fake_vfio_fini(&vfio);
+	}
+	assert_true(nr_refused > 40);
+}
+
 static void a_triple_fault_ends_the_run_and_says_where(void **state)
 {
 	struct fixture *f = *state;
@@ -308,6 +398,7 @@ int main(void)
 		CASE(a_machine_comes_and_goes_without_leaving_anything),
 		CASE(ram_above_the_hole_gets_a_slot_of_its_own),
 		CASE(every_call_that_fails_on_the_way_is_undone),
+		CASE(every_call_of_a_run_with_a_device_that_fails_is_undone),
 		CASE(a_triple_fault_ends_the_run_and_says_where),
 		CASE(an_instruction_kvm_cannot_emulate_ends_the_run),
 		CASE(an_exit_nobody_knows_ends_the_run),
