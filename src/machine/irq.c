@@ -145,6 +145,14 @@ void irq_msi_set(struct irq_routes *irq, msi_route_t route, struct msi_message m
 	lock_drop(&irq->lock);
 }
 
+void irq_msi_requester(struct irq_routes *irq, msi_route_t route, rid_t rid)
+{
+	lock_take(&irq->lock);
+	irq_route_of(irq, route)->rid = rid;
+	irq->dirty = true;
+	lock_drop(&irq->lock);
+}
+
 static int irq_fd(struct irq_routes *irq, msi_route_t route, int eventfd, uint32_t flags)
 {
 	struct kvm_irqfd irqfd = {

@@ -60,6 +60,7 @@ void irq_pin_set(struct irq_routes *irq, unsigned int pin, bool valid, struct ms
 int irq_msi_alloc(struct irq_routes *irq, struct iommu *iommu, rid_t rid, msi_route_t *route);
 void irq_msi_free(struct irq_routes *irq, msi_route_t route);
 void irq_msi_set(struct irq_routes *irq, msi_route_t route, struct msi_message msg);
+void irq_msi_requester(struct irq_routes *irq, msi_route_t route, rid_t rid);
 int irq_msi_attach(struct irq_routes *irq, msi_route_t route, int eventfd);
 void irq_msi_detach(struct irq_routes *irq, msi_route_t route, int eventfd);
 int irq_commit(struct irq_routes *irq);

@@ -81,6 +81,11 @@ static void vm_msi_set(struct platform *p, msi_route_t route, struct msi_message
 	irq_msi_set(&vm_of(p)->irq, route, msg);
 }
 
+static void vm_msi_requester(struct platform *p, msi_route_t route, rid_t rid)
+{
+	irq_msi_requester(&vm_of(p)->irq, route, rid);
+}
+
 static int vm_msi_commit(struct platform *p)
 {
 	return irq_commit(&vm_of(p)->irq);
@@ -206,6 +211,7 @@ const struct platform_ops vm_platform_ops = {
 	.msi_alloc = vm_msi_alloc,
 	.msi_free = vm_msi_free,
 	.msi_set = vm_msi_set,
+	.msi_requester = vm_msi_requester,
 	.msi_commit = vm_msi_commit,
 	.msi_attach = vm_msi_attach,
 	.msi_detach = vm_msi_detach,

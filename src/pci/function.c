@@ -76,12 +76,15 @@ void pci_function_refresh(struct pci_function *fn)
 		fn->bus && (pci_command(fn) & PCI_COMMAND_MASTER) && pci_function_in_d0(fn) &&
 		(!bridge || (pci_function_may_master(bridge) && pci_bridge_passes_config(bridge)));
 	rid_t rid = rid_make(fn->bus ? pci_bus_number(fn->bus) : 0, fn->devfn);
+	rid_t old = pci_function_rid(fn);
 
 	atomic_store_explicit(&fn->upstream, rid.v | (master ? UPSTREAM_MASTER : 0),
 			      memory_order_release);
 	/* Only when it is another one: what is cached for the old one goes. */
 	if (fn->requester && iommu_device_rid(fn->requester).v != rid.v)
 		iommu_device_set_rid(fn->requester, rid);
+	if (old.v != rid.v && fn->bus && fn->ops->rid_changed)
+		fn->ops->rid_changed(fn);
 	for (unsigned int i = 0; fn->secondary && i < PCI_BUS_FUNCTIONS; i++) {
 		if (fn->secondary->functions[i])
 			pci_function_refresh(fn->secondary->functions[i]);

@@ -80,6 +80,8 @@ struct pci_function_ops {
 	 * BARs and interrupts are at power-on state when it is called.
 	 */
 	void (*reset)(struct pci_function *fn);
+	/* The guest renumbered the bus: pci_function_rid() is another one now. */
+	void (*rid_changed)(struct pci_function *fn);
 
 	/*
 	 * MSI-X was switched on or off, or its function mask changed: look at every vector. Under

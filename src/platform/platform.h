@@ -142,6 +142,8 @@ struct platform_ops {
 	/* Detached first; takes effect at once for the caller. */
 	void (*msi_free)(struct platform *p, msi_route_t route);
 	void (*msi_set)(struct platform *p, msi_route_t route, struct msi_message msg);
+	/* The route's messages come from another requester id now: the guest renumbered the bus. */
+	void (*msi_requester)(struct platform *p, msi_route_t route, rid_t rid);
 	int (*msi_commit)(struct platform *p);
 	/* The kernel raises the route whenever the eventfd (borrowed) is signalled. */
 	int (*msi_attach)(struct platform *p, msi_route_t route, int eventfd);

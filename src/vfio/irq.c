@@ -380,6 +380,28 @@ bool vfio_msix_pending(struct pci_function *fn, unsigned int n)
 	return pending;
 }
 
+void vfio_vectors_rid(struct pci_function *fn)
+{
+	struct vfio_pci *pci = vfio_pci_of(fn);
+	struct vfio_vectors *v = &pci->vectors;
+	struct platform *platform = fn->platform;
+	rid_t rid = pci_function_rid(fn);
+	bool any = false;
+	int err;
+
+	lock_take(&v->lock);
+	for (unsigned int i = 0; i < v->nr; i++) {
+		if (v->vector[i].route.gsi < 0)
+			continue;
+		platform->ops->msi_requester(platform, v->vector[i].route, rid);
+		any = true;
+	}
+	err = any ? platform->ops->msi_commit(platform) : 0;
+	if (err)
+		vector_report(pci, "cannot be routed", 0, err);
+	lock_drop(&v->lock);
+}
+
 static void msi_sync(struct vfio_pci *pci, bool enabled)
 {
 	struct vfio_vectors *v = &pci->vectors;

@@ -76,5 +76,7 @@ void vfio_msix_changed(struct pci_function *fn, unsigned int vector, bool masked
 bool vfio_msix_pending(struct pci_function *fn, unsigned int vector);
 void vfio_msi_enabled(struct pci_function *fn, bool enabled);
 void vfio_msi_changed(struct pci_function *fn);
+/* Routes follow the requester id by which the guest's IOMMU knows the function. */
+void vfio_vectors_rid(struct pci_function *fn);
 
 #endif

@@ -55,6 +55,7 @@ static const struct pci_function_ops function_ops = {
 	.config_write = vfio_config_write,
 	.command_changed = pci_command_changed,
 	.reset = pci_reset,
+	.rid_changed = vfio_vectors_rid,
 	.msix_enabled = vfio_msix_enabled,
 	.msix_changed = vfio_msix_changed,
 	.msix_pending = vfio_msix_pending,

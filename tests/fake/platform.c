@@ -194,6 +194,16 @@ static void fake_msi_set(struct platform *p, msi_route_t route, struct msi_messa
 	fake_unlock(fake);
 }
 
+static void fake_msi_requester(struct platform *p, msi_route_t route, rid_t rid)
+{
+	struct fake_platform *fake = fake_of(p);
+
+	fake_lock(fake);
+	BUG_ON(!fake->routes[route.gsi].used);
+	fake->routes[route.gsi].rid = rid;
+	fake_unlock(fake);
+}
+
 static int fake_msi_commit(struct platform *p)
 {
 	struct fake_platform *fake = fake_of(p);
@@ -350,6 +360,7 @@ static const struct platform_ops fake_ops = {
 	.msi_alloc = fake_msi_alloc,
 	.msi_free = fake_msi_free,
 	.msi_set = fake_msi_set,
+	.msi_requester = fake_msi_requester,
 	.msi_commit = fake_msi_commit,
 	.msi_attach = fake_msi_attach,
 	.msi_detach = fake_msi_detach,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* MSI-X, MSI and INTx of a passed-through function, from the device to the guest's routes. */
+#include "pci/bus.h"
 #include "vfio_world.h"
 
 #include <unistd.h>
@@ -474,6 +475,26 @@ static void a_reset_takes_interrupts_down_with_it(void **state)
 	world_fini(&w);
 }
 
+static void a_vector_in_use_follows_its_functions_bus_number(void **state)
+{
+	struct world w;
+	rid_t port;
+
+	world_init(&w);
+	start(&w);
+	program(&w, 0, 0x41);
+	msix(&w, PCI_MSIX_ENABLE);
+	mask(&w, 0, false);
+	assert_int_equal(route_of(&w, 0)->rid.v, w.rid.v);
+	port = pci_function_rid(w.bus->bridge);
+	fake_cfg_write(&w.pci, port, PCI_SECONDARY_BUS, 1, 9);
+	fake_cfg_write(&w.pci, port, PCI_SUBORDINATE_BUS, 1, 9);
+	assert_int_equal(route_of(&w, 0)->rid.v, 9 << 8);
+	fake_vfio_fire(&w.vfio, w.real, 0);
+	assert_int_equal(signals(&w, 0), 1);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +518,7 @@ int main(void)
 		cmocka_unit_test(a_signal_that_comes_late_does_not_raise_a_pin_that_is_off),
 		cmocka_unit_test(interrupt_disable_lowers_the_pin_and_reaches_the_device),
 		cmocka_unit_test(a_reset_takes_interrupts_down_with_it),
+		cmocka_unit_test(a_vector_in_use_follows_its_functions_bus_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
