@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "machine/devices.h"
+#include "machine/drive.h"
 #include "machine/plan.h"
 #include "machine/stats.h"
 #include "machine/unit.h"
@@ -77,6 +78,7 @@ static const char run_usage[] =
 	"  --device SPEC     a device; as often as needed. --device help lists the classes\n"
 	"  --iommu vtd[,KEY=VALUE]...\n"
 	"                    a remapping unit that the guest can drive; --iommu help lists the keys\n"
+	"  --drive SPEC      a disk for a device to use: id=NAME,file=PATH. --drive help lists the keys\n"
 	"  --numa WHERE      threads and memory on the devices' NUMA node: auto (default), strict\n"
 	"                    (or refuse), a node's number, off\n"
 	"  --accept peer-path  run although a device may reach another VM's past the IOMMU\n"
@@ -216,6 +218,11 @@ static int run_parse_option(struct run *run, int option, const char *value, stru
 			return diag_set(diag, -EINVAL, "--iommu", "is given twice");
 		config->has_iommu = true;
 		return spec_parse(&config->iommu, value, diag);
+	case 'D':
+		if (config->nr_drives == VM_DRIVES_MAX)
+			return diag_set(diag, -EINVAL, "--drive", "given more than %d times",
+					VM_DRIVES_MAX);
+		return drive_parse(&config->drives[config->nr_drives++], value, diag);
 	case 'x':
 		if (strcmp(value, "peer-path"))
 			return diag_set(diag, -EINVAL, "--accept",
@@ -526,6 +533,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "memory", required_argument, NULL, 'm' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "iommu", required_argument, NULL, 'g' },
+		{ "drive", required_argument, NULL, 'D' },
 		{ "numa", required_argument, NULL, 'n' },
 		{ "accept", required_argument, NULL, 'x' },
 		{ "unpack", required_argument, NULL, 'u' },
@@ -554,10 +562,11 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 	}
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h' ||
-		    ((option == 'd' || option == 'g') && !strcmp(optarg, "help"))) {
+		if (option == 'h' || (strchr("dDg", option) && optarg && !strcmp(optarg, "help"))) {
 			if (option == 'h')
 				cli_help(self);
+			else if (option == 'D')
+				run_print_keys(drive_keys);
 			else if (option == 'd')
 				run_device_help();
 			else

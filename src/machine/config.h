@@ -10,6 +10,7 @@
 /* APIC ids are 8 bits wide in a message that is not remapped; 255 is the broadcast. */
 #define VM_CPUS_MAX    254
 #define VM_DEVICES_MAX 64
+#define VM_DRIVES_MAX  32
 
 /*
  * Who unpacks a compressed kernel. The guest by default: the host is no faster at it, and the guest's
@@ -28,6 +29,8 @@ struct vm_config {
 	struct spec iommu; /* --iommu */
 	unsigned int nr_devices;
 	struct spec devices[VM_DEVICES_MAX]; /* --device, in the order given */
+	unsigned int nr_drives;
+	struct spec drives[VM_DRIVES_MAX]; /* --drive, as drive_parse() reads it */
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include "host/text.h"
 #include "machine/arch.h"
 #include "machine/devices.h"
+#include "machine/drive.h"
 #include "machine/unit.h"
 
 #define PLAN_ROOT_SLOTS 31
@@ -204,6 +205,27 @@ static int plan_device(struct plan *plan, struct spec *spec, struct diag *diag)
 	return err ? err : spec_done(spec, diag);
 }
 
+/* Opened and closed again: whether it is there, fits, and is nobody else's. */
+static int plan_drive(struct plan *plan, unsigned int i, struct diag *diag)
+{
+	struct spec *spec = &plan->config->drives[i];
+	const char *id = spec_text(spec, "id");
+	struct block *block;
+	int err;
+
+	for (unsigned int other = 0; other < i; other++)
+		if (!strcmp(spec_text(&plan->config->drives[other], "id"), id))
+			return diag_set(diag, -EEXIST, spec->whole,
+					"there is a drive of that id already");
+	err = drive_open(plan->sys, spec, &block, diag);
+	if (err)
+		return err;
+	snprintf(plan->drives[plan->nr_drives++], sizeof(plan->drives[0]), "%s: %s", block->name,
+		 block->what);
+	block_destroy(block);
+	return 0;
+}
+
 /* Keeps what a step refused, if it is not there already; the first error stands. */
 static void plan_keep(struct plan *plan, int *first, int err, struct diag *diag)
 {
@@ -232,6 +254,10 @@ int plan_make(struct plan *plan, struct sys *sys, struct vm_config *config, bool
 	plan_keep(plan, &first, err, &diag);
 	err = plan_iommu(plan, &diag);
 	plan_keep(plan, &first, err, &diag);
+	for (unsigned int i = 0; i < config->nr_drives; i++) {
+		err = plan_drive(plan, i, &diag);
+		plan_keep(plan, &first, err, &diag);
+	}
 	for (unsigned int i = 0; i < config->nr_devices; i++) {
 		err = plan_device(plan, &config->devices[i], &diag);
 		plan_keep(plan, &first, err, &diag);
@@ -331,6 +357,8 @@ void plan_print(const struct plan *plan, FILE *to)
 	fprintf(to, "locked     %s\n", host_size_format(assign_memlock_need(&plan->memlock), size));
 	if (plan->iommu[0])
 		fprintf(to, "IOMMU      %s\n", plan->iommu);
+	for (unsigned int i = 0; i < plan->nr_drives; i++)
+		fprintf(to, "drive      %s\n", plan->drives[i]);
 	fprintf(to, "devices    %u passed through, %u others\n", plan->nr_vfio, plan->nr_notes);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		if (plan->vfio[i]->function.vendor)

@@ -36,6 +36,8 @@ struct plan {
 	struct vfio_pci_plan *vfio[VM_DEVICES_MAX]; /* owned */
 	unsigned int nr_notes;
 	char notes[VM_DEVICES_MAX][96]; /* one line for each other device */
+	unsigned int nr_drives;
+	char drives[VM_DRIVES_MAX][160]; /* one line for each disk */
 	char image[160];
 	char iommu[160]; /* empty: none */
 };

@@ -12,6 +12,7 @@
 #include "base/trace.h"
 #include "iommu/ops.h"
 #include "machine/arch.h"
+#include "machine/drive.h"
 
 /* KVM_CAP_NR_MEMSLOTS where the kernel does not say (api.rst, 4.4). */
 #define VM_SLOTS_DEFAULT 32
@@ -235,13 +236,17 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	if (err)
 		goto err_cpus;
 	phases_mark(phases, "vCPUs");
-	err = arch_board_create(vm, diag);
+	err = drives_open(vm, diag);
+	if (!err)
+		err = arch_board_create(vm, diag);
 	if (err)
-		goto err_cpus;
+		goto err_drives;
 	phases_mark(phases, "devices");
 	*out = vm;
 	return 0;
 
+err_drives:
+	drives_close(vm);
 err_cpus:
 	sys_close(sys, &vm->kvm_vfio_fd);
 	vm_drop_cpus(vm);
@@ -278,6 +283,7 @@ void vm_destroy(struct vm *vm)
 		return;
 	arch_image_end(vm);
 	arch_board_destroy(vm);
+	drives_close(vm);
 	sys_close(vm->sys, &vm->kvm_vfio_fd);
 	vm_drop_cpus(vm);
 	vm_drop_ram_slots(vm);
