@@ -12,7 +12,7 @@ device() { qemu -device "$1"; }
 
 # needs DEVICE: a device model that not every QEMU has.
 needs() {
-	"$session_qemu" -device help 2>/dev/null | grep -q "\"$1\"" ||
+	"$session_qemu" -device "$1,help" 2>/dev/null | grep -q . ||
 		die "$session_qemu has no device '$1'; AIRLOCK_LAB_QEMU can name a newer QEMU"
 }
 

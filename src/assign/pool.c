@@ -12,8 +12,8 @@
 #define POOL_PATH	"/run/airlock-pool."
 #define LEASE_PATH	"/run/airlock-lease."
 #define POOL_HEAD	"airlock-pool 1"
-#define POOL_TEXT_MAX	KIB(16)
-#define POOL_PATIENCE	500 /* tries of 10 ms each for the pool's own short lock */
+#define POOL_TEXT_MAX	KIB(64) /* what 256 functions need, twice */
+#define POOL_PATIENCE	500	/* tries of 10 ms each for the pool's own short lock */
 #define POOL_MAX_LISTED 512
 
 bool assign_pool_name_ok(const char *name)
@@ -75,28 +75,47 @@ static int pool_open(struct sys *sys, const char *name, bool make, struct diag *
 				       : strerror(-err));
 }
 
+/* "vf ADDRESS QUEUES INTERRUPTS", and for a network card what it has after it. */
+static int pool_parse_function(struct assign_pool *pool, const char *line)
+{
+	struct assign_link_settings *link = &pool->link[pool->nr_vfs];
+	unsigned int queues, interrupts, spoof_check, trust, state;
+	char address[32], mac[32];
+	int nr =
+		sscanf(line, "vf %31s %5u %5u net %x %31s %5hu %3hhu %10u %10u %1u %1u %1u",
+		       address, &queues, &interrupts, &link->has, mac, &link->vlan, &link->priority,
+		       &link->rate_min, &link->rate_max, &spoof_check, &trust, &state);
+
+	if (nr < 3 || queues > UINT16_MAX || interrupts > UINT16_MAX ||
+	    pci_address_parse_full(address, &pool->vf[pool->nr_vfs]))
+		return -EINVAL;
+	pool->queues[pool->nr_vfs] = (uint16_t)queues;
+	pool->interrupts[pool->nr_vfs] = (uint16_t)interrupts;
+	if (nr > 3) {
+		if (nr != 12 || assign_mac_parse(mac, link->mac) || state > ASSIGN_LINK_DOWN)
+			return -EINVAL;
+		link->spoof_check = spoof_check;
+		link->trust = trust;
+		link->state = (enum assign_link_state)state;
+	}
+	pool->nr_vfs++;
+	return 0;
+}
+
 static int pool_parse(struct assign_pool *pool, char *text)
 {
-	char *save, *line = strtok_r(text, "\n", &save), word[8], value[32];
-	unsigned int queues, interrupts;
-	int nr;
+	char *save, *line = strtok_r(text, "\n", &save);
 
 	if (!line || strcmp(line, POOL_HEAD))
 		return -EINVAL;
 	while ((line = strtok_r(NULL, "\n", &save))) {
-		if (!strcmp(line, "wipe")) {
+		if (!strcmp(line, "wipe"))
 			pool->wipe = true;
-			continue;
-		}
-		nr = sscanf(line, "%7s %31s %5u %5u", word, value, &queues, &interrupts);
-		if (nr == 2 && !strcmp(word, "pf") && !pci_address_parse_full(value, &pool->pf))
-			continue;
-		if (nr != 4 || strcmp(word, "vf") || pool->nr_vfs == ASSIGN_POOL_MAX ||
-		    queues > UINT16_MAX || interrupts > UINT16_MAX ||
-		    pci_address_parse_full(value, &pool->vf[pool->nr_vfs]))
+		else if (!strncmp(line, "pf ", 3)) {
+			if (pci_address_parse_full(line + 3, &pool->pf))
+				return -EINVAL;
+		} else if (pool->nr_vfs == ASSIGN_POOL_MAX || pool_parse_function(pool, line))
 			return -EINVAL;
-		pool->queues[pool->nr_vfs] = (uint16_t)queues;
-		pool->interrupts[pool->nr_vfs++] = (uint16_t)interrupts;
 	}
 	return pool->nr_vfs ? 0 : -EINVAL;
 }
@@ -138,52 +157,91 @@ int assign_pool_read(struct sys *sys, const char *name, struct assign_pool *pool
 	return err;
 }
 
+/* Whether it is known how to make this one as if nobody had had it. */
+static int pool_check_scrub(const struct host_function *pf, const struct assign_vf *vf,
+			    struct diag *diag)
+{
+	static const uint8_t none[6];
+
+	if (assign_vf_is_nvme(pf)) {
+		if (vf->has_controller && vf->controller.online)
+			return 0;
+		return diag_set(diag, -EINVAL, vf->name,
+				"the drive has no controller online for it, so it cannot be "
+				"scrubbed");
+	}
+	if (!(vf->link.has & BIT(ASSIGN_LINK_MAC)))
+		return diag_set(diag, -EINVAL, vf->name,
+				"its card does not tell its settings, so it cannot be scrubbed");
+	if (memcmp(vf->link.mac, none, sizeof(none)))
+		return 0;
+	diag_set(diag, -EINVAL, vf->name,
+		 "it has no address of its own: one VM's would be the next one's");
+	return diag_remedy(diag, -EINVAL, "airlock vf set %s --mac ADDRESS", vf->name);
+}
+
 static int pool_check_vfs(const struct host_function *pf, const struct assign_vf *vf, int nr,
 			  bool wipe, struct diag *diag)
 {
 	if (!nr) {
 		diag_set(diag, -ENOENT, pf->name, "it has no virtual functions");
-		diag_remedy(diag, -ENOENT, "airlock vf create %s N [--own-namespaces]", pf->name);
-		return -ENOENT;
+		return diag_remedy(diag, -ENOENT, "airlock vf create %s N", pf->name);
 	}
+	if (wipe && !assign_vf_is_nvme(pf))
+		return diag_set(diag, -EINVAL, pf->name, "only drives have something to wipe");
 	for (int i = 0; i < nr; i++) {
-		if (!vf[i].has_controller || !vf[i].controller.online)
-			return diag_set(
-				diag, -EINVAL, vf[i].name,
-				"the drive has no controller online for it, so it cannot be "
-				"scrubbed");
+		int err = pool_check_scrub(pf, &vf[i], diag);
+
+		if (err)
+			return err;
 		if (!host_driver_is_vfio(vf[i].driver)) {
 			diag_set(diag, -EINVAL, vf[i].name, "it is not bound to vfio-pci");
-			diag_remedy(diag, -EINVAL, "airlock bind %s", vf[i].name);
-			return -EINVAL;
+			return diag_remedy(diag, -EINVAL, "airlock bind %s", vf[i].name);
 		}
 		if (wipe && !(vf[i].namespaces_known && vf[i].alone)) {
 			diag_set(diag, -EPERM, vf[i].name,
 				 "it shares its namespaces: erasing them would hit the others");
-			diag_remedy(diag, -EPERM,
-				    "airlock vf create --own-namespaces, or a pool without "
-				    "--wipe");
-			return -EPERM;
+			return diag_remedy(diag, -EPERM,
+					   "airlock vf create --own-namespaces, or a pool without "
+					   "--wipe");
 		}
 	}
 	return 0;
 }
 
+static size_t pool_format_function(const struct assign_vf *vf, char *text, size_t size)
+{
+	const struct assign_link_settings *link = &vf->link;
+	char mac[ASSIGN_MAC_TEXT];
+	int used = snprintf(text, size, "vf %s %u %u", vf->name, vf->controller.queues,
+			    vf->controller.interrupts);
+
+	if (link->has)
+		used += snprintf(text + used, size - (size_t)used,
+				 " net %x %s %u %u %u %u %u %u %u", link->has,
+				 assign_mac_format(link->mac, mac), link->vlan, link->priority,
+				 link->rate_min, link->rate_max, link->spoof_check, link->trust,
+				 link->state);
+	return (size_t)(used + snprintf(text + used, size - (size_t)used, "\n"));
+}
+
 static int pool_write(struct sys *sys, int fd, const struct host_function *pf, bool wipe,
 		      const struct assign_vf *vf, int nr)
 {
-	char text[64 + ASSIGN_POOL_MAX * (PCI_ADDRESS_TEXT + 16)];
-	size_t used = (size_t)snprintf(text, sizeof(text), POOL_HEAD "\npf %s\n%s", pf->name,
-				       wipe ? "wipe\n" : "");
+	char *text = malloc(POOL_TEXT_MAX);
+	size_t used;
 	int err;
 
+	if (!text)
+		return -ENOMEM;
+	used = (size_t)snprintf(text, POOL_TEXT_MAX, POOL_HEAD "\npf %s\n%s", pf->name,
+				wipe ? "wipe\n" : "");
 	for (int i = 0; i < nr; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "vf %s %u %u\n",
-					 vf[i].name, vf[i].controller.queues,
-					 vf[i].controller.interrupts);
+		used += pool_format_function(&vf[i], text + used, POOL_TEXT_MAX - used);
 	err = sys_pwrite_full(sys, fd, text, used, 0);
 	if (err)
 		sys->ops->truncate(sys, fd, 0);
+	free(text);
 	return err;
 }
 
@@ -195,11 +253,11 @@ int assign_pool_create(struct assign_journal *journal, const char *name,
 	uint64_t size;
 	int nr, err, fd = -1;
 
-	if (!assign_vf_is_nvme(pf))
+	if (!assign_vf_is_nvme(pf) && !assign_vf_is_network(pf))
 		return diag_set(
 			diag, -EINVAL, pf->name,
-			"only virtual functions of NVMe drives can be pooled: for others it is "
-			"not known how to scrub them");
+			"only virtual functions of NVMe drives and network cards can be pooled: "
+			"for others it is not known how to scrub them");
 	vf = calloc(ASSIGN_POOL_MAX, sizeof(*vf));
 	if (!vf)
 		return diag_set(diag, -ENOMEM, name, "out of memory");
@@ -296,26 +354,22 @@ static int pool_reset(struct sys *sys, const char *name, struct diag *diag)
 		   : 0;
 }
 
-/* Nothing of the last holder's is left, or this fails. */
-static int pool_scrub(struct sys *sys, const struct assign_pool *pool, struct assign_nvme *nvme,
-		      const struct assign_vf *vf, struct diag *diag)
+/* A holder that died may have left a child that still has the device. */
+static int pool_check_free(struct sys *sys, const struct assign_vf *vf, struct diag *diag)
 {
-	uint16_t queues = 0, interrupts = 0;
-	int err;
-
-	for (size_t i = 0; i < pool->nr_vfs; i++) {
-		if (!pci_address_equal(pool->vf[i], vf->address))
-			continue;
-		queues = pool->queues[i];
-		interrupts = pool->interrupts[i];
-	}
-
 	if (!host_driver_is_vfio(vf->driver))
 		return diag_set(diag, -EBUSY, vf->name, "it is no longer bound to vfio-pci");
-	/* A holder that died may have left a child that still has the device. */
-	err = assign_check_idle(sys, vf->name, diag);
-	if (err)
-		return err;
+	return assign_check_idle(sys, vf->name, diag);
+}
+
+/* The n-th of a drive's. Nothing of the last holder's is left, or this fails. */
+static int pool_scrub_drive(struct sys *sys, const struct assign_pool *pool, size_t n,
+			    const struct host_function *pf, const struct assign_vf *vf,
+			    struct diag *diag)
+{
+	struct assign_nvme nvme;
+	int err;
+
 	if (!vf->has_controller)
 		return diag_set(diag, -ENXIO, vf->name, "the drive knows no controller for it");
 	if (pool->wipe && !vf->namespaces_known)
@@ -324,13 +378,35 @@ static int pool_scrub(struct sys *sys, const struct assign_pool *pool, struct as
 	if (pool->wipe && (!vf->alone || vf->nr_namespaces > ASSIGN_VF_MAX_NAMESPACES))
 		return diag_set(diag, -EPERM, vf->name,
 				"others see its namespaces by now: they are not erased");
-	err = assign_nvme_offline(nvme, vf->controller.id, diag);
+	err = assign_nvme_open(sys, pf, &nvme, diag);
+	if (err)
+		return err;
+	err = assign_nvme_offline(&nvme, vf->controller.id, diag);
 	if (!err)
 		err = pool_reset(sys, vf->name, diag);
 	for (size_t i = 0; !err && pool->wipe && i < vf->nr_namespaces; i++)
-		err = assign_nvme_erase(nvme, vf->nsid[i], diag);
+		err = assign_nvme_erase(&nvme, vf->nsid[i], diag);
 	if (!err)
-		err = assign_nvme_online(nvme, vf->controller.id, queues, interrupts, diag);
+		err = assign_nvme_online(&nvme, vf->controller.id, pool->queues[n],
+					 pool->interrupts[n], diag);
+	assign_nvme_close(&nvme);
+	return err;
+}
+
+/* The same of a network card's: the reset takes queues and filters, the rest is the card's to set. */
+static int pool_scrub_card(struct sys *sys, const struct assign_pool *pool, size_t n,
+			   const struct host_function *pf, const struct assign_vf *vf,
+			   struct diag *diag)
+{
+	struct assign_link link;
+	int err = assign_link_open(sys, pf, &link, diag);
+
+	if (err)
+		return err;
+	err = pool_reset(sys, vf->name, diag);
+	if (!err)
+		err = assign_link_restore(&link, vf->number, &pool->link[n], diag);
+	assign_link_close(&link);
 	return err;
 }
 
@@ -379,23 +455,28 @@ static int pool_scrub_lease(struct sys *sys, const struct assign_pool *pool,
 {
 	struct assign_vf *list = calloc(POOL_MAX_LISTED, sizeof(*list));
 	const struct assign_vf *vf;
-	struct assign_nvme nvme;
 	struct host_function pf;
+	size_t n = 0;
 	int nr, err;
 
 	if (!list)
 		return diag_set(diag, -ENOMEM, pool->name, "out of memory");
 	err = host_function_read(sys, pool->pf, &pf, diag);
 	nr = err ? err : assign_vf_list(sys, &pf, list, POOL_MAX_LISTED, diag);
-	err = nr < 0 ? nr : assign_nvme_open(sys, &pf, &nvme, diag);
-	if (err)
-		goto out;
 	vf = pool_find_vf(list, nr, lease->address);
-	err = vf ? pool_scrub(sys, pool, &nvme, vf, diag)
-		 : diag_set(diag, -ENODEV, lease->name, "it is no virtual function of %s any more",
-			    pf.name);
-	assign_nvme_close(&nvme);
-out:
+	while (n < pool->nr_vfs && !pci_address_equal(pool->vf[n], lease->address))
+		n++;
+	if (nr < 0)
+		err = nr;
+	else if (!vf)
+		err = diag_set(diag, -ENODEV, lease->name,
+			       "it is no virtual function of %s any more", pf.name);
+	else
+		err = pool_check_free(sys, vf, diag);
+	if (!err && pool->link[n].has)
+		err = pool_scrub_card(sys, pool, n, &pf, vf, diag);
+	else if (!err)
+		err = pool_scrub_drive(sys, pool, n, &pf, vf, diag);
 	free(list);
 	return err;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pools of virtual functions of an NVMe drive, made beforehand and leased to VMs. Making a VF takes
- * the drive's administrator queue for a time; leasing one takes a file lock and a scrub.
+ * Pools of virtual functions of an NVMe drive or a network card, made beforehand and leased to VMs.
+ * Making a VF takes the drive's administrator queue for a time; leasing one takes a file lock and a
+ * scrub.
  *
  * A lease is the lock of a file: it ends with its holder, however that dies. What the last holder
- * left is scrubbed before the next one gets it, and a VF that cannot be scrubbed is not leased:
- * its controller is taken offline, the function is reset, with `wipe` the namespaces that are its
- * alone are erased, and the controller is brought online with its share of queues.
+ * left is scrubbed before the next one gets it, and a VF that cannot be scrubbed is not leased. On
+ * a drive its controller is taken offline, the function is reset, with `wipe` the namespaces that
+ * are its alone are erased, and the controller is brought online with its share of queues. On a
+ * network card the function is reset, queues and filters with it, and its address, VLAN, rate and
+ * rights are made what they were when the pool was.
  *
  * A pool is a text file under /run: it ends with the boot, as the VFs do.
  */
@@ -26,6 +29,8 @@ struct assign_pool {
 	size_t nr_vfs;
 	/* Each controller's share: a drive may forget it when the controller goes offline. */
 	uint16_t queues[ASSIGN_POOL_MAX], interrupts[ASSIGN_POOL_MAX];
+	/* What each function of a network card had. */
+	struct assign_link_settings link[ASSIGN_POOL_MAX];
 };
 
 struct assign_lease {
@@ -38,9 +43,10 @@ struct assign_lease {
 bool assign_pool_name_ok(const char *name);
 
 /*
- * Makes a pool of all VFs of a drive; they have to be bound to vfio-pci. -EEXIST when there is a
- * pool of this name, -ENOENT when the drive has no VFs, -EINVAL for what is no NVMe drive, -EPERM
- * with `wipe` where a VF shares its namespaces: erasing would hit the others. diag filled.
+ * Makes a pool of all VFs of a drive or card; they have to be bound to vfio-pci, and those of a card
+ * to have addresses. -EEXIST when there is a pool of this name, -ENOENT when there are no VFs,
+ * -EINVAL for what cannot be pooled, -EPERM with `wipe` where a VF shares its namespaces: erasing
+ * would hit the others. diag filled.
  */
 int assign_pool_create(struct assign_journal *journal, const char *name,
 		       const struct host_function *pf, bool wipe, struct diag *diag);

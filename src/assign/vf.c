@@ -9,13 +9,19 @@
 #include "base/bits.h"
 
 #define CLASS_NVME	  0x010802
-#define VF_MIN_QUEUES	  2 /* the admin queue and one for I/O */
+#define CLASS_NETWORK	  0x02 /* base class */
+#define VF_MIN_QUEUES	  2    /* the admin queue and one for I/O */
 #define VF_MIN_INTERRUPTS 1
 #define VF_MAX_LISTED	  256
 
 bool assign_vf_is_nvme(const struct host_function *pf)
 {
 	return pf->class_code == CLASS_NVME;
+}
+
+bool assign_vf_is_network(const struct host_function *pf)
+{
+	return pf->class_code >> 16 == CLASS_NETWORK;
 }
 
 static int vf_write(struct sys *sys, const struct host_function *pf, const char *file,
@@ -370,6 +376,22 @@ static void vf_list_namespaces(struct assign_nvme *nvme, struct assign_vf *vf)
 	vf->namespaces_known = true;
 }
 
+/* The settings of the first `nr` functions of a network card; none where nobody tells. */
+static void vf_list_links(struct sys *sys, const struct host_function *pf, struct assign_vf *vf,
+			  size_t nr)
+{
+	struct assign_link_settings *settings = calloc(nr + 1, sizeof(*settings));
+	struct assign_link link;
+
+	if (settings && !assign_link_open(sys, pf, &link, NULL)) {
+		if (!assign_link_read(&link, settings, nr, NULL))
+			for (size_t i = 0; i < nr; i++)
+				vf[i].link = settings[i];
+		assign_link_close(&link);
+	}
+	free(settings);
+}
+
 int assign_vf_list(struct sys *sys, const struct host_function *pf, struct assign_vf *out,
 		   size_t room, struct diag *diag)
 {
@@ -409,5 +431,7 @@ int assign_vf_list(struct sys *sys, const struct host_function *pf, struct assig
 			vf_list_namespaces(&nvme, vf);
 	}
 	assign_nvme_close(&nvme);
+	if (!err && i && assign_vf_is_network(pf))
+		vf_list_links(sys, pf, out, i);
 	return err ? err : (int)i;
 }

@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/memfd.h>
 #include <linux/mempolicy.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,6 +88,21 @@ static int real_open_stream(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static int real_open_route(void)
+{
+	const struct timeval patience = { .tv_sec = 5 };
+	const int on = 1;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -errno;
+	/* With the driver's own words in a refusal, and without the request; older kernels give less. */
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
 static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 {
 	int fd;
@@ -121,6 +138,8 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 	case SYS_IMAGE_WRITE:
 		/* O_EXCL without O_CREAT: a block device only if nothing on the host uses it. */
 		return real_open_path(name, O_RDWR | O_EXCL | O_NONBLOCK);
+	case SYS_ROUTE:
+		return real_open_route();
 	case SYS_EVENTFD:
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return fd < 0 ? -errno : fd;

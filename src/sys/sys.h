@@ -38,6 +38,11 @@ enum sys_object {
 	/* name: path of a disk image or block device, which must be there; to write: alone */
 	SYS_IMAGE_READ,
 	SYS_IMAGE_WRITE,
+	/*
+	 * The kernel's network configuration (rtnetlink(7)); name unused. One write() is one request,
+	 * one read() its answer, which the kernel has ready by then; a read waits five seconds at most.
+	 */
+	SYS_ROUTE,
 };
 
 /* What stands behind a descriptor of an image. */

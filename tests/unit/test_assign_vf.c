@@ -20,15 +20,20 @@
 #include "assign/pool.h"
 #include "base/bits.h"
 #include "base/endian.h"
+#include "fake/card.h"
 #include "host/capture_store.h"
 
 #define PF	      "0000:01:00.0"
+#define CARD	      "0000:02:00.0"
+#define CARD_VF0      "0000:02:00.1"
+#define CARD_VF1      "0000:02:00.2"
 #define NR_VFS	      4
 #define NR_NAMESPACES 5 /* 1 is the host's; the others nobody's */
 #define NR_FILES      8
 #define NR_HANDLES    32
 #define FD_DRIVE      100
 #define FD_GROUP      101
+#define FD_ROUTE      102
 #define FD_FIRST      200
 
 struct file {
@@ -42,6 +47,8 @@ struct world {
 	struct host_capture *capture;
 	struct sys inner, sys;
 	struct sys_ops ops;
+	struct fake_card card; /* 0000:02:00.0, which has two virtual functions */
+	bool card_reset[2];
 	struct file file[NR_FILES];
 	struct file *handle[NR_HANDLES];
 	/* The drive: one entry for each secondary controller, whose id is its index + 1. */
@@ -146,9 +153,13 @@ static int fake_write_file(struct sys *sys, enum sys_tree tree, const char *path
 		put_text(world, path, value ? "1\n" : "0\n");
 		return 0;
 	}
-	assert_int_equal(sscanf(path, "bus/pci/devices/0000:01:00.%u/reset", &vf), 1);
 	if (world->no_reset)
 		return -ENOENT;
+	if (sscanf(path, "bus/pci/devices/0000:02:00.%u/reset", &vf) == 1) {
+		world->card_reset[vf - 1] = true;
+		return 0;
+	}
+	assert_int_equal(sscanf(path, "bus/pci/devices/0000:01:00.%u/reset", &vf), 1);
 	/* Only an offline controller is reset under its user's feet. */
 	assert_false(world->online[vf]);
 	world->was_reset[vf - 1] = true;
@@ -262,6 +273,8 @@ static int fake_open(struct sys *sys, enum sys_object kind, const char *name)
 		return -EIO;
 	if (kind == SYS_VFIO_GROUP)
 		return world->group_busy ? -EBUSY : FD_GROUP;
+	if (kind == SYS_ROUTE)
+		return FD_ROUTE;
 	if (!strcmp(name, "/dev/nvme0"))
 		return FD_DRIVE;
 	for (int i = 0; i < NR_HANDLES; i++)
@@ -354,6 +367,24 @@ static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len,
 	return (ssize_t)len;
 }
 
+static ssize_t fake_write(struct sys *sys, int fd, const void *buf, size_t len)
+{
+	struct world *world = sys->ctx;
+
+	assert_int_equal(fd, FD_ROUTE);
+	return fails(world) ? -ENOBUFS : fake_card_write(&world->card, buf, len);
+}
+
+static ssize_t fake_read(struct sys *sys, int fd, void *buf, size_t len)
+{
+	struct world *world = sys->ctx;
+	ssize_t got;
+
+	assert_int_equal(fd, FD_ROUTE);
+	got = fake_card_read(&world->card, buf, len);
+	return fails(world) ? -EAGAIN : got;
+}
+
 static ssize_t through_read_file(struct sys *sys, enum sys_tree tree, const char *path, void *buf,
 				 size_t size)
 {
@@ -387,7 +418,15 @@ static void world_init(struct world *world)
 		"sys bus/pci/devices/" PF "/sriov_drivers_autoprobe = 1\\n\n"
 		"sys bus/pci/devices/0000:02:00.0/uevent = PCI_CLASS=20000\\nPCI_ID=8086:1572\\n\n"
 		"sys bus/pci/devices/0000:02:00.0/sriov_totalvfs = 8\\n\n"
-		"sys bus/pci/devices/0000:02:00.0/sriov_numvfs = 0\\n\n"
+		"sys bus/pci/devices/0000:02:00.0/sriov_numvfs = 2\\n\n"
+		"sys bus/pci/devices/0000:02:00.0/virtfn0 -> ../0000:02:00.1\n"
+		"sys bus/pci/devices/0000:02:00.0/virtfn1 -> ../0000:02:00.2\n"
+		"sys bus/pci/devices/0000:02:00.0/net/eth0/ifindex = 7\\n\n"
+		"sys bus/pci/devices/0000:02:00.1/physfn -> ../0000:02:00.0\n"
+		"sys bus/pci/devices/0000:02:00.2/physfn -> ../0000:02:00.0\n"
+		"sys bus/pci/devices/0000:04:00.0/uevent = PCI_CLASS=20000\\nPCI_ID=8086:1572\\n\n"
+		"sys bus/pci/devices/0000:04:00.0/sriov_totalvfs = 8\\n\n"
+		"sys bus/pci/devices/0000:04:00.0/sriov_numvfs = 0\\n\n"
 		"sys bus/pci/devices/0000:03:00.0/uevent = PCI_CLASS=10802\\nPCI_ID=144D:A808\\n\n"
 		"sys class/nvme/nvme0 -> ../../devices/pci0000:00/" PF "/nvme/nvme0\n";
 
@@ -401,6 +440,8 @@ static void world_init(struct world *world)
 	world->ops.open = fake_open;
 	world->ops.close = fake_close;
 	world->ops.ioctl = fake_ioctl;
+	world->ops.read = fake_read;
+	world->ops.write = fake_write;
 	world->ops.lock = fake_lock;
 	world->ops.size = fake_size;
 	world->ops.truncate = fake_truncate;
@@ -412,6 +453,9 @@ static void world_init(struct world *world)
 	world->ops.read_link = through_read_link;
 	world->ops.list = through_list;
 	world->sys = (struct sys){ .ops = &world->ops, .ctx = world };
+	fake_card_init(&world->card, 2);
+	set_driver(world, CARD_VF0, 0x020000, "vfio-pci");
+	set_driver(world, CARD_VF1, 0x020000, "vfio-pci");
 	set_driver(world, PF, 0x010802, "nvme");
 	set_numvfs(world, 0);
 }
@@ -461,15 +505,35 @@ static int destroy(struct world *world, struct diag *diag)
 	return err;
 }
 
-static int make_pool(struct world *world, const char *name, bool wipe, struct diag *diag)
+static int make_pool_of(struct world *world, const char *device, const char *name, bool wipe,
+			struct diag *diag)
 {
-	struct host_function pf = function(world, PF);
+	struct host_function pf = function(world, device);
 	struct assign_journal journal;
 	int err = assign_journal_open(&world->sys, &journal, diag);
 
 	if (err)
 		return err;
 	err = assign_pool_create(&journal, name, &pf, wipe, diag);
+	assign_journal_close(&journal);
+	return err;
+}
+
+static int make_pool(struct world *world, const char *name, bool wipe, struct diag *diag)
+{
+	return make_pool_of(world, PF, name, wipe, diag);
+}
+
+static int set(struct world *world, const char *name, const struct assign_vf_settings *settings,
+	       struct diag *diag)
+{
+	struct host_function vf = function(world, name);
+	struct assign_journal journal;
+	int err = assign_journal_open(&world->sys, &journal, diag);
+
+	if (err)
+		return err;
+	err = assign_vf_set(&journal, &vf, settings, diag);
 	assign_journal_close(&journal);
 	return err;
 }
@@ -544,7 +608,7 @@ static void refusals_come_before_anything_is_made(void **state)
 		{ PF, "1 to 4 virtual functions", 5, -ERANGE },
 		{ PF, "1 to 4 virtual functions", 0, -ERANGE },
 		{ "3:0.0", "has no SR-IOV", 1, -EINVAL },
-		{ "2:0.0", "only NVMe drives have namespaces", 1, -EINVAL },
+		{ "4:0.0", "only NVMe drives have namespaces", 1, -EINVAL },
 	};
 	struct diag diag = DIAG_INIT;
 	struct world world;
@@ -813,6 +877,197 @@ static void a_pool_that_is_not_ours_is_refused(void **state)
 	}
 }
 
+static void a_drives_function_takes_resources_state_and_namespaces(void **state)
+{
+	struct assign_vf_settings settings = {
+		.has_queues = true,
+		.queues = 3,
+		.has_namespaces = true,
+		.nsid = { 4, 5 },
+		.nr_namespaces = 2,
+	};
+	struct world world;
+
+	world_init(&world);
+	assert_int_equal(create(&world, PF, 2, true, NULL), 0);
+	assert_int_equal(set(&world, vf_name(0), &settings, NULL), 0);
+	assert_int_equal(world.queues[1], 3);
+	assert_int_equal(world.interrupts[1], 1);
+	assert_true(world.online[1] && world.attached[4][1] && world.attached[5][1]);
+	assert_false(world.attached[2][1]);
+	/* The other's are as they were. */
+	assert_true(world.online[2] && world.attached[3][2]);
+	settings = (struct assign_vf_settings){ .has_online = true };
+	assert_int_equal(set(&world, vf_name(0), &settings, NULL), 0);
+	assert_false(world.online[1]);
+	world_end(&world);
+}
+
+static void a_setting_that_makes_no_sense_is_refused_untouched(void **state)
+{
+	static const struct {
+		const char *device, *reason;
+		struct assign_vf_settings settings;
+		int err;
+	} refused[] = {
+		{ PF, "no virtual function", { .has_queues = true }, -EINVAL },
+		{ CARD_VF0, "no NVMe drive", { .has_queues = true }, -EINVAL },
+		{ "1:0.1", "no network card", { .link = { .has = 1 } }, -EINVAL },
+		{ "1:0.1",
+		  "has no namespace 9",
+		  { .has_namespaces = true, .nsid = { 9 }, .nr_namespaces = 1 },
+		  -ENOENT },
+		/* Too few queues for the drive: it goes back online as it was. */
+		{ "1:0.1", "online", { .has_queues = true, .queues = 1 }, -EIO },
+	};
+	struct world world;
+
+	world_init(&world);
+	assert_int_equal(create(&world, PF, 2, true, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct diag diag = DIAG_INIT;
+
+		assert_int_equal(set(&world, refused[i].device, &refused[i].settings, &diag),
+				 refused[i].err);
+		if (!strstr(diag.reason, refused[i].reason))
+			fail_msg("\"%s\" does not say \"%s\"", diag.reason, refused[i].reason);
+		assert_true(world.online[1] && world.attached[2][1]);
+		assert_int_equal(world.queues[1], 2);
+		assert_int_equal(world.card.nr_set, 0);
+	}
+	/* What a VM has open stays online. */
+	set_driver(&world, vf_name(0), 0x010802, "vfio-pci");
+	world.group_busy = true;
+	assert_int_equal(set(&world, vf_name(0), &(struct assign_vf_settings){ .has_online = true },
+			     NULL),
+			 -EBUSY);
+	assert_true(world.online[1]);
+	world_end(&world);
+}
+
+static void carded(struct world *world)
+{
+	world_init(world);
+	for (uint8_t i = 0; i < 2; i++) {
+		struct assign_link_settings *s = &world->card.function[i];
+
+		s->mac[0] = 0x52;
+		s->mac[5] = (uint8_t)(i + 1);
+		s->vlan = 100;
+		s->rate_max = 1000;
+	}
+	assert_int_equal(make_pool_of(world, CARD, "net", false, NULL), 0);
+}
+
+static void a_cards_function_is_reset_and_gets_its_settings_back(void **state)
+{
+	struct assign_link_settings was;
+	struct assign_lease lease;
+	struct world world;
+
+	carded(&world);
+	was = world.card.function[0];
+	/* What the last holder had made of it. */
+	world.card.function[0].mac[5] = 0x99;
+	world.card.function[0].vlan = 7;
+	world.card.function[0].trust = true;
+	world.card.function[0].spoof_check = false;
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, NULL), 0);
+	assert_string_equal(lease.name, CARD_VF0);
+	assert_true(world.card_reset[0] && !world.card_reset[1]);
+	assert_true(assign_link_same(&was, &world.card.function[0]));
+	assign_lease_end(&world.sys, &lease);
+	/* Its address is written anew even where it looks right: filters hang on it. */
+	world.card.asked[ASSIGN_LINK_MAC] = 0;
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, NULL), 0);
+	assert_int_equal(world.card.asked[ASSIGN_LINK_MAC], 1);
+	assign_lease_end(&world.sys, &lease);
+	world_end(&world);
+}
+
+static void a_cards_function_that_keeps_a_setting_is_not_leased(void **state)
+{
+	struct assign_lease lease;
+	struct diag diag = DIAG_INIT;
+	struct world world;
+
+	carded(&world);
+	/* Both are trusted by now, and the driver only says that it takes that back. */
+	world.card.function[0].trust = world.card.function[1].trust = true;
+	world.card.ignores = BIT(ASSIGN_LINK_TRUST);
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, &diag), -EIO);
+	assert_int_equal(lease.fd, -1);
+	world.card.ignores = 0;
+	world.card.refuses = BIT(ASSIGN_LINK_TRUST);
+	diag_clear(&diag);
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, &diag), -EOPNOTSUPP);
+	/* One that is as it should be is leased though the driver has no such setting. */
+	world.card.function[1].trust = false;
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, NULL), 0);
+	assert_string_equal(lease.name, CARD_VF1);
+	assign_lease_end(&world.sys, &lease);
+	world.no_reset = true;
+	diag_clear(&diag);
+	assert_int_equal(assign_pool_lease(&world.sys, "net", &lease, &diag), -ENOENT);
+	world_end(&world);
+}
+
+static void any_one_failing_call_leases_a_card_scrubbed_or_not_at_all(void **state)
+{
+	int step;
+
+	for (step = 0;; step++) {
+		struct assign_link_settings was[2];
+		struct assign_lease lease;
+		struct world world;
+		bool done;
+		int err;
+
+		carded(&world);
+		memcpy(was, world.card.function, sizeof(was));
+		for (int i = 0; i < 2; i++) {
+			world.card.function[i].mac[5] = 0x99;
+			world.card.function[i].trust = true;
+		}
+		world.countdown = step;
+		err = assign_pool_lease(&world.sys, "net", &lease, NULL);
+		done = world.countdown >= 0;
+		world.countdown = -1;
+		if (!err) {
+			unsigned int vf = lease.address.function - 1;
+
+			assert_true(world.card_reset[vf]);
+			assert_true(assign_link_same(&was[vf], &world.card.function[vf]));
+			assign_lease_end(&world.sys, &lease);
+		}
+		assert_int_equal(assign_pool_destroy(&world.sys, "net", NULL), 0);
+		world_end(&world);
+		if (done)
+			break;
+	}
+	assert_true(step > 12);
+}
+
+static void pools_of_cards_are_refused_where_they_would_be_unsafe(void **state)
+{
+	struct diag diag = DIAG_INIT;
+	struct world world;
+
+	world_init(&world);
+	assert_int_equal(make_pool_of(&world, CARD, "net", false, &diag), -EINVAL);
+	assert_non_null(strstr(diag.reason, "no address of its own"));
+	diag_clear(&diag);
+	world.card.function[0].mac[5] = world.card.function[1].mac[5] = 1;
+	assert_int_equal(make_pool_of(&world, CARD, "net", true, &diag), -EINVAL);
+	assert_non_null(strstr(diag.reason, "only drives have something to wipe"));
+	diag_clear(&diag);
+	/* The card's own driver is gone, and with it the settings. */
+	put_text(&world, "bus/pci/devices/" CARD "/net/eth0/ifindex", "8\n");
+	assert_int_equal(make_pool_of(&world, CARD, "net", false, &diag), -EINVAL);
+	assert_non_null(strstr(diag.reason, "does not tell its settings"));
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -829,6 +1084,12 @@ int main(void)
 		cmocka_unit_test(any_one_failing_call_leases_a_scrubbed_one_or_none),
 		cmocka_unit_test(pools_are_refused_where_they_would_be_unsafe),
 		cmocka_unit_test(a_pool_that_is_not_ours_is_refused),
+		cmocka_unit_test(pools_of_cards_are_refused_where_they_would_be_unsafe),
+		cmocka_unit_test(any_one_failing_call_leases_a_card_scrubbed_or_not_at_all),
+		cmocka_unit_test(a_cards_function_that_keeps_a_setting_is_not_leased),
+		cmocka_unit_test(a_cards_function_is_reset_and_gets_its_settings_back),
+		cmocka_unit_test(a_setting_that_makes_no_sense_is_refused_untouched),
+		cmocka_unit_test(a_drives_function_takes_resources_state_and_namespaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
