@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assign/persist.h"
 #include "base/bits.h"
 #include "host/group.h"
 
@@ -202,6 +203,8 @@ static int bind_plan_add(struct bind_plan *plan, struct assign_journal *journal,
 	record->address = f->address;
 	strcpy(record->name, f->name);
 	strcpy(record->driver, f->driver);
+	if (bind->boot_driver && !f->driver[0])
+		snprintf(record->driver, sizeof(record->driver), "%.31s", bind->boot_driver);
 	snprintf(path, sizeof(path), PATH_DEVICES "/%s/driver_override", f->name);
 	err = sys_read_text(journal->sys, SYS_TREE_SYS, path, text, sizeof(text));
 	if (err)
@@ -273,7 +276,7 @@ static int bind_plan_make(struct bind_plan *plan, struct assign_journal *journal
 			return -ENODEV;
 		}
 		err = bind_plan_add(plan, journal, bind, bind->device[i], diag);
-		if (!err)
+		if (!err && !bind->boot_driver)
 			err = bind_plan_siblings(plan, journal, bind, f, diag);
 	}
 	return err;
@@ -375,6 +378,43 @@ out:
 	return err;
 }
 
+/* Makes the rules of one device, and of its group where that is asked for; without a program, removes them. */
+static int bind_persist_device(struct assign_journal *journal, const struct assign_bind *bind,
+			       const int *device, const char *program, struct diag *diag)
+{
+	const struct host_topology *topology = bind->isolation->topology;
+	const int *member = device;
+	size_t nr = 1;
+	int err = 0;
+
+	if (bind->group)
+		nr = host_isolation_members(bind->isolation,
+					    host_topology_at(topology, *device)->group, &member);
+	for (size_t i = 0; !err && i < nr; i++) {
+		const struct host_function *f = host_topology_at(topology, member[i]);
+		const struct assign_record *record = assign_journal_find(journal, f->address);
+
+		if (host_function_is_bridge(f))
+			continue;
+		err = program ? assign_persist(journal->sys, f, record ? record->driver : "",
+					       program, diag)
+			      : assign_persist_forget(journal->sys, f->name, diag);
+	}
+	return err;
+}
+
+int assign_bind_persist(struct assign_journal *journal, const struct assign_bind *bind,
+			const char *program, struct diag *diag)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < bind->nr_devices; i++)
+		err = bind_persist_device(journal, bind, &bind->device[i], program, diag);
+	for (size_t i = 0; err && i < bind->nr_devices; i++)
+		bind_persist_device(journal, bind, &bind->device[i], NULL, NULL);
+	return err ? diag_remedy(diag, err, "it is bound until the next boot all the same") : 0;
+}
+
 static int bind_return(struct assign_journal *journal, struct pci_address address,
 		       assign_moved_fn moved, void *opaque, struct diag *diag)
 {
@@ -382,6 +422,9 @@ static int bind_return(struct assign_journal *journal, struct pci_address addres
 	char before[32], after[32];
 	int err = bind_driver_of(journal->sys, copy.name, before, sizeof(before));
 
+	/* What was marked as going back stays back; what a bind had only begun is as it was before. */
+	if (!err && copy.state == ASSIGN_BACK)
+		err = assign_persist_forget(journal->sys, copy.name, diag);
 	if (!err)
 		err = bind_give_back(journal->sys, &copy, diag);
 	if (!err)

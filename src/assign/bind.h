@@ -19,6 +19,11 @@ struct assign_bind {
 	size_t nr_devices;
 	bool group;	       /* the other members of their groups too */
 	unsigned int accepted; /* bit per assign_use_kind: the person named this loss */
+	/*
+	 * The host boots, and each function is bound as it appears: siblings have their own turn. This
+	 * is the driver it belongs to where none has it yet; NULL: the host does not boot.
+	 */
+	const char *boot_driver;
 };
 
 /* Told of each function that has changed hands. `from` and `to` are drivers, "" for none. */
@@ -34,7 +39,16 @@ int assign_bind(struct assign_journal *journal, const struct assign_bind *bind,
 		assign_moved_fn moved, void *opaque, struct diag *diag);
 
 /*
- * Gives these functions back to the drivers they came from. -ENOENT for one that is not in the
+ * Lets the bindings of these devices (with `group`: of all of their groups) come back with every
+ * boot, by the program at this path (assign/persist.h); they are bound by now. 0; or -errno with
+ * diag, and none of them does.
+ */
+int assign_bind_persist(struct assign_journal *journal, const struct assign_bind *bind,
+			const char *program, struct diag *diag);
+
+/*
+ * Gives these functions back to the drivers they came from, and for good: a binding that persisted
+ * does so no more. -ENOENT for one that is not in the
  * journal, -EBUSY while a VM has it.
  */
 int assign_release(struct assign_journal *journal, const struct pci_address *address, size_t nr,

@@ -14,7 +14,9 @@
 #include "cli/options.h"
 #include "cli/survey.h"
 
-#define MODPROBE "/sbin/modprobe"
+#define MODPROBE      "/sbin/modprobe"
+#define BOOT_PAUSE_US 100000
+#define BOOT_PATIENCE 300 /* pauses: half a minute */
 
 static void bind_print_moved(void *opaque, const char *name, const char *from, const char *to)
 {
@@ -41,10 +43,27 @@ static void bind_load_driver(void)
 
 struct bind_options {
 	bool group;
+	bool persist;
+	const char *boot; /* the driver that a function belongs to, in a rule made by --persist */
 	bool recover;
 	bool all;
 	unsigned int accepted;
 };
+
+static int bind_persist(struct assign_journal *journal, const struct assign_bind *bind,
+			struct diag *diag)
+{
+	char program[1024];
+	ssize_t len = journal->sys->ops->read_link(journal->sys, SYS_TREE_PROC, "self/exe", program,
+						   sizeof(program));
+
+	if (len < 0)
+		return diag_set(diag, (int)len, "/proc/self/exe",
+				"cannot tell which program this "
+				"is: %s",
+				strerror((int)-len));
+	return assign_bind_persist(journal, bind, program, diag);
+}
 
 static int bind_devices(struct assign_journal *journal, const struct bind_options *options,
 			char **text, size_t nr, struct diag *diag)
@@ -53,6 +72,9 @@ static int bind_devices(struct assign_journal *journal, const struct bind_option
 		.nr_devices = nr,
 		.group = options->group,
 		.accepted = options->accepted,
+		.boot_driver = !options->boot			? NULL
+			       : !strcmp(options->boot, "none") ? ""
+								: options->boot,
 	};
 	int *device = calloc(nr, sizeof(*device)), err;
 	struct survey survey;
@@ -70,6 +92,8 @@ static int bind_devices(struct assign_journal *journal, const struct bind_option
 	bind.device = device;
 	if (!err)
 		err = assign_bind(journal, &bind, bind_print_moved, NULL, diag);
+	if (!err && options->persist)
+		err = bind_persist(journal, &bind, diag);
 	survey_fini(&survey);
 out:
 	free(device);
@@ -82,6 +106,8 @@ static int bind_run(const struct cli_command *self, int argc, char **argv)
 	const struct cli_option words[] = {
 		{ "group", CLI_FLAG, &options.group },
 		{ "accept", CLI_LOSS, &options.accepted },
+		{ "persist", CLI_FLAG, &options.persist },
+		{ "boot", CLI_TEXT, &options.boot },
 	};
 	struct assign_journal journal;
 	struct diag diag = DIAG_INIT;
@@ -92,7 +118,14 @@ static int bind_run(const struct cli_command *self, int argc, char **argv)
 		return status < 0 ? CLI_OK : status;
 	if (optind == argc)
 		return cli_usage_error(self, "the device is missing");
-	if (assign_journal_open(&sys, &journal, &diag))
+	err = assign_journal_open(&sys, &journal, &diag);
+	/* At boot all devices come at once, each with its own process. */
+	for (int i = 0; options.boot && err == -EAGAIN && i < BOOT_PATIENCE; i++) {
+		usleep(BOOT_PAUSE_US);
+		diag_clear(&diag);
+		err = assign_journal_open(&sys, &journal, &diag);
+	}
+	if (err)
 		return cli_refuse(&diag);
 	bind_load_driver();
 	err = bind_devices(&journal, &options, argv + optind, (size_t)(argc - optind), &diag);
@@ -195,13 +228,15 @@ const struct cli_command cli_bind = {
 	.summary = "take devices from the host's drivers, for VMs",
 	.run = bind_run,
 	.usage =
-		"usage: airlock bind DEVICE... [--group] [--accept LOSS]...\n\n"
+		"usage: airlock bind DEVICE... [--group] [--persist] [--accept LOSS]...\n\n"
 		"Binds devices to vfio-pci, so that airlock run --device vfio,host=DEVICE can take\n"
 		"them, and remembers where each came from: airlock release gives it back to that very\n"
 		"driver. An IOMMU group is given to a VM whole or not at all, so a device whose\n"
 		"siblings the host uses is refused, unless --group takes them along. It ends with the\n"
-		"next boot.\n\n"
+		"next boot, or with --persist comes back at each.\n\n"
 		"  --group        bind the other devices of the group too\n"
+		"  --persist      bind them at every boot, by a udev rule for each that runs this command:\n"
+		"                 /etc/udev/rules.d/60-airlock-DEVICE.rules; release removes it\n"
 		"  --accept LOSS  bind although the host uses the device; LOSS names what is lost:\n"
 		"                 lose-filesystem, lose-swap, lose-volume (md, LVM, dm-crypt),\n"
 		"                 lose-network, lose-console, lose-vfs\n\n"
@@ -220,8 +255,8 @@ const struct cli_command cli_release = {
 		"usage: airlock release DEVICE... [--group]\n"
 		"       airlock release --all\n"
 		"       airlock release --recover\n\n"
-		"Gives devices that airlock bind took back to the drivers they came from. A device\n"
-		"that a VM has open is refused.\n\n"
+		"Gives devices that airlock bind took back to the drivers they came from, and removes the\n"
+		"rules of --persist. A device that a VM has open is refused.\n\n"
 		"  --group    the other devices of the group too\n"
 		"  --all      everything that was taken\n"
 		"  --recover  what a bind or release that was killed had left half-way\n",

@@ -317,6 +317,11 @@ static int refuse_truncate(struct sys *sys, int fd, uint64_t size)
 	return -ENOSYS;
 }
 
+static int refuse_remove(struct sys *sys, const char *path)
+{
+	return -EROFS;
+}
+
 static int refuse_lock(struct sys *sys, int fd)
 {
 	return -ENOSYS;
@@ -351,9 +356,9 @@ static int refuse_write_file(struct sys *sys, enum sys_tree tree, const char *pa
 #define CAPTURE_REFUSE_REST                                                                     \
 	.open = refuse_open, .close = refuse_close, .ioctl = refuse_ioctl, .read = refuse_read, \
 	.write = refuse_write, .pread = refuse_pread, .pwrite = refuse_pwrite,                  \
-	.size = refuse_size, .truncate = refuse_truncate, .lock = refuse_lock,                  \
-	.mmap = refuse_mmap, .munmap = refuse_munmap, .madvise = refuse_madvise,                \
-	.place = refuse_place, .write_file = refuse_write_file
+	.size = refuse_size, .truncate = refuse_truncate, .remove = refuse_remove,              \
+	.lock = refuse_lock, .mmap = refuse_mmap, .munmap = refuse_munmap,                      \
+	.madvise = refuse_madvise, .place = refuse_place, .write_file = refuse_write_file
 
 static const struct sys_ops capture_ops = {
 	CAPTURE_REFUSE_REST,  .read_file = capture_read_file, .read_link = capture_read_link,

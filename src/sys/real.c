@@ -266,6 +266,11 @@ static int real_size(struct sys *sys, int fd, uint64_t *size)
 	return 0;
 }
 
+static int real_remove(struct sys *sys, const char *path)
+{
+	return unlink(path) ? -errno : 0;
+}
+
 static int real_truncate(struct sys *sys, int fd, uint64_t size)
 {
 	return ftruncate(fd, (off_t)size) ? -errno : 0;
@@ -471,6 +476,7 @@ static const struct sys_ops real_ops = {
 	.set_direct = real_set_direct,
 	.size = real_size,
 	.truncate = real_truncate,
+	.remove = real_remove,
 	.lock = real_lock,
 	.mmap = real_mmap,
 	.munmap = real_munmap,

@@ -109,6 +109,8 @@ struct sys_ops {
 	/* Size of the file behind fd. */
 	int (*size)(struct sys *sys, int fd, uint64_t *size);
 	int (*truncate)(struct sys *sys, int fd, uint64_t size);
+	/* Removes a file of the user's, by its path. */
+	int (*remove)(struct sys *sys, const char *path);
 	/*
 	 * Takes the file's one exclusive lock without waiting: 0, or -EAGAIN while another holder
 	 * has it. It ends with the descriptor, and so with its holder, however that dies.

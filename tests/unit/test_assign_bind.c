@@ -20,6 +20,8 @@
 
 #define JOURNAL_FD 77
 #define GROUP_FD   78
+#define RULE_FD	   80
+#define NR_RULES   4
 
 /* The bus: what is on it, and who takes what is offered without an override. */
 static const struct {
@@ -40,6 +42,14 @@ struct world {
 	struct sys_ops ops;
 	char journal[32768];
 	size_t journal_len;
+	struct {
+		char path[96];
+		char text[1024];
+		bool there;
+	} rule[NR_RULES]; /* of udev */
+	bool no_udev;
+	const char *program; /* bind so that it persists, by this */
+	const char *boot;    /* bind as at boot, what belongs to this driver */
 	bool locked, group_busy;
 	const char *held_disk; /* cannot be had alone */
 	const char *stubborn;  /* vfio-pci does not take this one */
@@ -182,8 +192,45 @@ static int fake_open(struct sys *sys, enum sys_object kind, const char *name)
 	if (kind == SYS_DISK_ALONE)
 		return world->held_disk && !strcmp(name, world->held_disk) ? -EBUSY : GROUP_FD;
 	assert_int_equal(kind, SYS_FILE_WRITE);
-	assert_string_equal(name, ASSIGN_JOURNAL_PATH);
-	return JOURNAL_FD;
+	if (!strcmp(name, ASSIGN_JOURNAL_PATH))
+		return JOURNAL_FD;
+	if (world->no_udev)
+		return -ENOENT;
+	for (int i = 0; i < NR_RULES; i++) {
+		if (*world->rule[i].path && strcmp(world->rule[i].path, name))
+			continue;
+		snprintf(world->rule[i].path, sizeof(world->rule[i].path), "%s", name);
+		world->rule[i].there = true;
+		return RULE_FD + i;
+	}
+	fail_msg("too many rules");
+	return -ENFILE;
+}
+
+static int fake_remove(struct sys *sys, const char *path)
+{
+	struct world *world = world_of(sys);
+
+	if (world_fails(world))
+		return -EIO;
+	for (int i = 0; i < NR_RULES; i++) {
+		if (strcmp(world->rule[i].path, path) || !world->rule[i].there)
+			continue;
+		world->rule[i].there = false;
+		world->rule[i].text[0] = '\0';
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* How many rules there are with something in them. */
+static size_t world_rules(const struct world *world)
+{
+	size_t nr = 0;
+
+	for (int i = 0; i < NR_RULES; i++)
+		nr += world->rule[i].there && world->rule[i].text[0];
+	return nr;
 }
 
 static void fake_close(struct sys *sys, int fd)
@@ -216,6 +263,11 @@ static int fake_truncate(struct sys *sys, int fd, uint64_t size)
 {
 	if (world_fails(world_of(sys)))
 		return -EIO;
+	if (fd >= RULE_FD) {
+		assert_int_equal(size, 0);
+		world_of(sys)->rule[fd - RULE_FD].text[0] = '\0';
+		return 0;
+	}
 	world_of(sys)->journal_len = size;
 	return 0;
 }
@@ -237,6 +289,12 @@ static ssize_t fake_pwrite(struct sys *sys, int fd, const void *buf, size_t len,
 
 	if (world_fails(world))
 		return -EIO;
+	if (fd >= RULE_FD) {
+		assert_true(offset == 0 && len < sizeof(world->rule[0].text));
+		memcpy(world->rule[fd - RULE_FD].text, buf, len);
+		world->rule[fd - RULE_FD].text[len] = '\0';
+		return (ssize_t)len;
+	}
 	assert_true(offset + len <= sizeof(world->journal));
 	memcpy(world->journal + offset, buf, len);
 	world->journal_len = max_u64(world->journal_len, offset + len);
@@ -305,6 +363,7 @@ static void world_init(struct world *world, const char *more)
 	world->ops.lock = fake_lock;
 	world->ops.size = fake_size;
 	world->ops.truncate = fake_truncate;
+	world->ops.remove = fake_remove;
 	world->ops.pread = fake_pread;
 	world->ops.pwrite = fake_pwrite;
 	world->ops.read_file = fake_read_file;
@@ -339,6 +398,12 @@ static struct pci_address address_of(const char *text)
 static int run_bind(struct world *world, const char *device, bool group, unsigned int accepted,
 		    struct diag *diag)
 {
+	struct assign_bind bind = {
+		.nr_devices = 1,
+		.group = group,
+		.accepted = accepted,
+		.boot_driver = world->boot,
+	};
 	struct host_inventory inventory;
 	struct host_topology topology;
 	struct host_isolation isolation;
@@ -352,11 +417,11 @@ static int run_bind(struct world *world, const char *device, bool group, unsigne
 		assert_int_equal(host_topology_init(&topology, &inventory), 0);
 		assert_int_equal(host_isolation_init(&isolation, &topology), 0);
 		index = host_topology_index(&topology, address_of(device));
-		err = index == HOST_NONE ? -ENODEV
-					 : assign_bind(&journal,
-						       &(struct assign_bind){ &isolation, &index, 1,
-									      group, accepted },
-						       NULL, NULL, diag);
+		bind.isolation = &isolation;
+		bind.device = &index;
+		err = index == HOST_NONE ? -ENODEV : assign_bind(&journal, &bind, NULL, NULL, diag);
+		if (!err && world->program)
+			err = assign_bind_persist(&journal, &bind, world->program, diag);
 		host_isolation_fini(&isolation);
 		host_topology_fini(&topology);
 		host_inventory_fini(&inventory);
@@ -837,6 +902,147 @@ static void squeezing_killed_half_way_says_the_same(void **state)
 	world_fini(&world);
 }
 
+static void a_binding_that_persists_has_a_rule_until_it_is_released(void **state)
+{
+	static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
+	struct world world;
+
+	world_init(&world, NULL);
+	world.program = "/usr/bin/airlock";
+	assert_int_equal(run_bind(&world, "3:0.0", true, 0, NULL), 0);
+	/* One for each function of the group; bridges stay with the host at every boot. */
+	assert_int_equal(world_rules(&world), 3);
+	assert_string_equal(world.rule[0].path, "/etc/udev/rules.d/60-airlock-0000:03:00.0.rules");
+	/* By place and kind: other hardware at the same place is left alone. */
+	assert_non_null(strstr(world.rule[0].text, "ACTION==\"add\", SUBSYSTEM==\"pci\", "
+						   "KERNEL==\"0000:03:00.0\", "
+						   "ATTR{vendor}==\"0x1234\", "
+						   "ATTR{device}==\"0x5678\", "
+						   "RUN+=\"/usr/bin/airlock bind 0000:03:00.0 "
+						   "--boot nvme\"\n"));
+	assert_non_null(strstr(world.rule[2].text, "--boot none\""));
+	/* Again: the same rules. */
+	assert_int_equal(run_bind(&world, "3:0.0", true, 0, NULL), 0);
+	assert_int_equal(world_rules(&world), 3);
+	assert_non_null(strstr(world.rule[0].text, "--boot nvme\""));
+	/* What is refused keeps its rule. */
+	world.group_busy = true;
+	assert_int_equal(run_release(&world, device, 3, NULL), -EBUSY);
+	assert_int_equal(world_rules(&world), 3);
+	world.group_busy = false;
+	assert_int_equal(run_release(&world, device, 3, NULL), 0);
+	assert_int_equal(world_rules(&world), 0);
+	world_expect_untouched(&world);
+	world_fini(&world);
+}
+
+static void a_binding_that_cannot_persist_is_said_so(void **state)
+{
+	static const struct {
+		const char *program, *words;
+		bool no_udev;
+		int err;
+	} refused[] = {
+		{ "/usr/bin/airlock", "its udev rule cannot be made", true, -ENOENT },
+		{ "/home/a b/airlock", "cannot name this path", false, -EINVAL },
+		{ "/tmp/$(reboot)", "cannot name this path", false, -EINVAL },
+		{ "/tmp/x\", RUN+=\"y", "cannot name this path", false, -EINVAL },
+		{ "airlock", "cannot name this path", false, -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		struct diag diag = DIAG_INIT;
+		struct world world;
+
+		world_init(&world, NULL);
+		world.program = refused[i].program;
+		world.no_udev = refused[i].no_udev;
+		assert_int_equal(run_bind(&world, "5:0.0", false, 0, &diag), refused[i].err);
+		assert_non_null(strstr(diag.reason, refused[i].words));
+		assert_int_equal(world_rules(&world), 0);
+		assert_string_equal(world_driver(&world, "0000:05:00.0"), "vfio-pci");
+		world_fini(&world);
+	}
+}
+
+static void at_boot_each_of_a_group_is_bound_in_its_turn(void **state)
+{
+	static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
+	struct world world;
+
+	world_init(&world, NULL);
+	/* The first has no driver yet: it goes back to the one it belongs to all the same. */
+	world_set_driver(&world, "0000:03:00.0", "");
+	world.boot = "nvme";
+	assert_int_equal(run_bind(&world, "3:0.0", false, 0, NULL), 0);
+	assert_string_equal(world_driver(&world, "0000:03:00.0"), "vfio-pci");
+	assert_string_equal(world_driver(&world, "0000:03:00.1"), "i40e");
+	world.boot = "i40e";
+	assert_int_equal(run_bind(&world, "3:0.1", false, 0, NULL), 0);
+	world.boot = "";
+	assert_int_equal(run_bind(&world, "3:0.2", false, 0, NULL), 0);
+	assert_int_equal(run_release(&world, device, 3, NULL), 0);
+	world_expect_untouched(&world);
+	world_fini(&world);
+}
+
+static void a_persistent_bind_killed_at_any_step_leaves_a_host_that_can_be_released(void **state)
+{
+	int steps;
+	bool whole = false;
+
+	for (steps = 0; !whole; steps++) {
+		static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
+		struct world world;
+		size_t nr;
+
+		world_init(&world, NULL);
+		world.program = "/usr/bin/airlock";
+		world.countdown = steps;
+		run_bind(&world, "3:0.0", true, 0, NULL);
+		whole = world.calls <= steps;
+		world.countdown = -1;
+		world.locked = false;
+		assert_int_equal(run_recover(&world, &nr, NULL), 0);
+		/* Never a rule for what is not bound. */
+		if (strcmp(world_driver(&world, "0000:03:00.0"), "vfio-pci"))
+			assert_int_equal(world_rules(&world), 0);
+		else
+			assert_int_equal(run_release(&world, device, 3, NULL), 0);
+		world_expect_untouched(&world);
+		assert_int_equal(world_rules(&world), 0);
+		world_fini(&world);
+	}
+	assert_true(steps > 50);
+}
+
+static void a_release_killed_at_any_step_leaves_rule_and_binding_or_neither(void **state)
+{
+	int steps;
+	bool whole = false;
+
+	for (steps = 0; !whole; steps++) {
+		static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
+		struct world world;
+		size_t nr;
+
+		world_init(&world, NULL);
+		world.program = "/usr/bin/airlock";
+		assert_int_equal(run_bind(&world, "3:0.0", true, 0, NULL), 0);
+		world.calls = 0;
+		world.countdown = steps;
+		run_release(&world, device, 3, NULL);
+		whole = world.calls <= steps;
+		world.countdown = -1;
+		world.locked = false;
+		assert_int_equal(run_recover(&world, &nr, NULL), 0);
+		assert_int_equal(world_rules(&world),
+				 strcmp(world_driver(&world, "0000:03:00.0"), "vfio-pci") ? 0 : 3);
+		world_fini(&world);
+	}
+	assert_true(steps > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -861,6 +1067,12 @@ int main(void)
 		cmocka_unit_test(a_journal_that_is_not_ours_is_refused),
 		cmocka_unit_test(the_journal_does_not_grow_for_ever),
 		cmocka_unit_test(squeezing_killed_half_way_says_the_same),
+		cmocka_unit_test(a_binding_that_persists_has_a_rule_until_it_is_released),
+		cmocka_unit_test(a_binding_that_cannot_persist_is_said_so),
+		cmocka_unit_test(at_boot_each_of_a_group_is_bound_in_its_turn),
+		cmocka_unit_test(
+			a_persistent_bind_killed_at_any_step_leaves_a_host_that_can_be_released),
+		cmocka_unit_test(a_release_killed_at_any_step_leaves_rule_and_binding_or_neither),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
