@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/endian.h"
+#include "sys/library.h"
 
 #ifdef AIRLOCK_GZIP
 #include <zlib.h>
@@ -42,8 +44,31 @@ struct unpack {
 	size_t first; /* length of the sink's first place */
 	uint8_t *in;  /* IN_SIZE bytes */
 	uint8_t *spill;
+	void *library; /* the format's, loaded for this run */
 	const char *why;
 };
+
+/* Loads the format's library: 0, or -EOPNOTSUPP with u->why. */
+__attribute__((unused)) static int unpack_library(struct unpack *u, const char *soname,
+						  const char *absent,
+						  const struct sys_symbol *symbols, size_t nr)
+{
+	u->library = sys_library_open(soname, symbols, nr);
+	if (u->library)
+		return 0;
+	u->why = absent;
+	return -EOPNOTSUPP;
+}
+
+#define UNPACK_LIBRARY(u, soname, symbols)                                              \
+	unpack_library(u, soname, "its library, " soname ", is not installed", symbols, \
+		       ARRAY_SIZE(symbols))
+/* A function of a library, by a pointer of the same name. */
+#define UNPACK_FUNCTION(name) __typeof__(name) *name##_fn
+#define UNPACK_SYMBOL(name)       \
+	{                         \
+#name, &name##_fn \
+	}
 
 static int unpack_damaged(struct unpack *u)
 {
@@ -112,10 +137,20 @@ __attribute__((unused)) static int unpack_advance(struct unpack *u, size_t len)
 #ifdef AIRLOCK_GZIP
 static int unpack_gzip(struct unpack *u)
 {
+	UNPACK_FUNCTION(inflateInit2_);
+	UNPACK_FUNCTION(inflate);
+	UNPACK_FUNCTION(inflateEnd);
+	const struct sys_symbol symbols[] = {
+		UNPACK_SYMBOL(inflateInit2_),
+		UNPACK_SYMBOL(inflate),
+		UNPACK_SYMBOL(inflateEnd),
+	};
 	z_stream z = { 0 };
-	int r = Z_OK, err = 0;
+	int r = Z_OK, err = UNPACK_LIBRARY(u, "libz.so.1", symbols);
 
-	if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK)
+	if (err)
+		return err;
+	if (inflateInit2__fn(&z, MAX_WBITS + 16, ZLIB_VERSION, sizeof(z)) != Z_OK)
 		return -ENOMEM;
 	while (r != Z_STREAM_END) {
 		size_t len, room;
@@ -130,7 +165,7 @@ static int unpack_gzip(struct unpack *u)
 		z.next_out = unpack_room(u, &room);
 		room = min_u64(room, GIB(1));
 		z.avail_out = (uInt)room;
-		r = inflate(&z, Z_NO_FLUSH);
+		r = inflate_fn(&z, Z_NO_FLUSH);
 		if (r != Z_OK && r != Z_STREAM_END) {
 			err = r == Z_MEM_ERROR ? -ENOMEM : unpack_damaged(u);
 			break;
@@ -139,7 +174,7 @@ static int unpack_gzip(struct unpack *u)
 		if (err)
 			break;
 	}
-	inflateEnd(&z);
+	inflateEnd_fn(&z);
 	return err;
 }
 #else
@@ -149,11 +184,21 @@ static int unpack_gzip(struct unpack *u)
 #ifdef AIRLOCK_XZ
 static int unpack_xz(struct unpack *u)
 {
+	UNPACK_FUNCTION(lzma_stream_decoder);
+	UNPACK_FUNCTION(lzma_code);
+	UNPACK_FUNCTION(lzma_end);
+	const struct sys_symbol symbols[] = {
+		UNPACK_SYMBOL(lzma_stream_decoder),
+		UNPACK_SYMBOL(lzma_code),
+		UNPACK_SYMBOL(lzma_end),
+	};
 	lzma_stream s = LZMA_STREAM_INIT;
 	lzma_ret r = LZMA_OK;
-	int err = 0;
+	int err = UNPACK_LIBRARY(u, "liblzma.so.5", symbols);
 
-	if (lzma_stream_decoder(&s, XZ_MEMORY_MAX, 0) != LZMA_OK)
+	if (err)
+		return err;
+	if (lzma_stream_decoder_fn(&s, XZ_MEMORY_MAX, 0) != LZMA_OK)
 		return -ENOMEM;
 	while (r != LZMA_STREAM_END) {
 		size_t len, room;
@@ -167,7 +212,7 @@ static int unpack_xz(struct unpack *u)
 		}
 		s.next_out = unpack_room(u, &room);
 		s.avail_out = room;
-		r = lzma_code(&s, LZMA_RUN);
+		r = lzma_code_fn(&s, LZMA_RUN);
 		if (r != LZMA_OK && r != LZMA_STREAM_END) {
 			err = r == LZMA_MEM_ERROR ? -ENOMEM : unpack_damaged(u);
 			break;
@@ -176,7 +221,7 @@ static int unpack_xz(struct unpack *u)
 		if (err)
 			break;
 	}
-	lzma_end(&s);
+	lzma_end_fn(&s);
 	return err;
 }
 #else
@@ -186,14 +231,27 @@ static int unpack_xz(struct unpack *u)
 #ifdef AIRLOCK_ZSTD
 static int unpack_zstd(struct unpack *u)
 {
-	ZSTD_DStream *s = ZSTD_createDStream();
+	UNPACK_FUNCTION(ZSTD_createDStream);
+	UNPACK_FUNCTION(ZSTD_DCtx_setParameter);
+	UNPACK_FUNCTION(ZSTD_decompressStream);
+	UNPACK_FUNCTION(ZSTD_isError);
+	UNPACK_FUNCTION(ZSTD_freeDStream);
+	const struct sys_symbol symbols[] = {
+		UNPACK_SYMBOL(ZSTD_createDStream),    UNPACK_SYMBOL(ZSTD_DCtx_setParameter),
+		UNPACK_SYMBOL(ZSTD_decompressStream), UNPACK_SYMBOL(ZSTD_isError),
+		UNPACK_SYMBOL(ZSTD_freeDStream),
+	};
 	ZSTD_inBuffer in = { 0 };
+	ZSTD_DStream *s;
 	size_t r = 1;
-	int err = 0;
+	int err = UNPACK_LIBRARY(u, "libzstd.so.1", symbols);
 
+	if (err)
+		return err;
+	s = ZSTD_createDStream_fn();
 	if (!s)
 		return -ENOMEM;
-	ZSTD_DCtx_setParameter(s, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
+	ZSTD_DCtx_setParameter_fn(s, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
 	while (r) {
 		ZSTD_outBuffer out = { 0 };
 		size_t len = 1;
@@ -205,9 +263,9 @@ static int unpack_zstd(struct unpack *u)
 			in = (ZSTD_inBuffer){ .src = u->in, .size = len };
 		}
 		out.dst = unpack_room(u, &out.size);
-		r = ZSTD_decompressStream(s, &out, &in);
+		r = ZSTD_decompressStream_fn(s, &out, &in);
 		/* It may still hold output back when the input is at its end. */
-		if (ZSTD_isError(r) || (r && !len && !out.pos)) {
+		if (ZSTD_isError_fn(r) || (r && !len && !out.pos)) {
 			err = unpack_damaged(u);
 			break;
 		}
@@ -215,7 +273,7 @@ static int unpack_zstd(struct unpack *u)
 		if (err)
 			break;
 	}
-	ZSTD_freeDStream(s);
+	ZSTD_freeDStream_fn(s);
 	return err;
 }
 #else
@@ -231,6 +289,8 @@ struct lz4_block {
 /* Blocks know nothing of each other, so several threads take them one by one. */
 struct lz4_job {
 	struct unpack *u;
+	UNPACK_FUNCTION(LZ4_decompress_safe);
+	UNPACK_FUNCTION(LZ4_decompress_safe_partial);
 	struct lz4_block *blocks;
 	unsigned int nr;
 	atomic_uint next;
@@ -255,9 +315,10 @@ static void lz4_hand_out(struct unpack *u, const struct lz4_block *b, const uint
 }
 
 /* Straight to its place where the whole block goes there, else by way of `side`. */
-static int lz4_unpack_block(struct unpack *u, const struct lz4_block *b, uint8_t *packed,
+static int lz4_unpack_block(struct lz4_job *job, const struct lz4_block *b, uint8_t *packed,
 			    uint8_t *side)
 {
+	struct unpack *u = job->u;
 	uint8_t *to = side;
 	size_t room = 0;
 	int err;
@@ -269,8 +330,8 @@ static int lz4_unpack_block(struct unpack *u, const struct lz4_block *b, uint8_t
 		to = u->sink->place(u->sink, b->out, &room);
 	if (!to || room < b->out_size)
 		to = side;
-	if (LZ4_decompress_safe((const char *)packed, (char *)to, (int)b->in_size,
-				(int)b->out_size) != (int)b->out_size)
+	if (job->LZ4_decompress_safe_fn((const char *)packed, (char *)to, (int)b->in_size,
+					(int)b->out_size) != (int)b->out_size)
 		return -EBADMSG;
 	if (to == side)
 		lz4_hand_out(u, b, side);
@@ -290,7 +351,7 @@ static void *lz4_thread(void *opaque)
 
 		if (i >= job->nr)
 			break;
-		err = lz4_unpack_block(job->u, &job->blocks[i], packed, side);
+		err = lz4_unpack_block(job, &job->blocks[i], packed, side);
 	}
 	if (err)
 		atomic_compare_exchange_strong(&job->err, &none, err);
@@ -335,8 +396,10 @@ static int lz4_find_blocks(struct unpack *u, struct lz4_job *job)
 }
 
 /* The sink's first place before all else: it tells where the rest goes. */
-static int lz4_begin(struct unpack *u, const struct lz4_block *b)
+static int lz4_begin(struct lz4_job *job)
 {
+	const struct lz4_block *b = &job->blocks[0];
+	struct unpack *u = job->u;
 	uint8_t *packed = malloc(b->in_size);
 	size_t room;
 	char *to = u->sink->place(u->sink, 0, &room);
@@ -345,8 +408,8 @@ static int lz4_begin(struct unpack *u, const struct lz4_block *b)
 	if (!packed)
 		return err;
 	err = boot_file_read(u->file, b->in, packed, b->in_size, NULL);
-	if (!err && LZ4_decompress_safe_partial((const char *)packed, to, (int)b->in_size,
-						(int)u->first, (int)room) < (int)u->first)
+	if (!err && job->LZ4_decompress_safe_partial_fn((const char *)packed, to, (int)b->in_size,
+							(int)u->first, (int)room) < (int)u->first)
 		err = unpack_damaged(u);
 	free(packed);
 	return err ? err : unpack_advance(u, u->first);
@@ -357,11 +420,18 @@ static int unpack_lz4(struct unpack *u)
 	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[LZ4_THREADS_MAX];
 	struct lz4_job job = { .u = u };
+	const struct sys_symbol symbols[] = {
+		{ "LZ4_decompress_safe", &job.LZ4_decompress_safe_fn },
+		{ "LZ4_decompress_safe_partial", &job.LZ4_decompress_safe_partial_fn },
+	};
 	unsigned int nr = 0;
-	int err = lz4_find_blocks(u, &job);
+	int err = UNPACK_LIBRARY(u, "liblz4.so.1", symbols);
 
+	if (err)
+		return err;
+	err = lz4_find_blocks(u, &job);
 	if (!err)
-		err = lz4_begin(u, &job.blocks[0]);
+		err = lz4_begin(&job);
 	if (err)
 		goto out;
 	while (nr < LZ4_THREADS_MAX && nr + 1 < job.nr && nr + 1 < nr_cpus)
@@ -427,6 +497,7 @@ int unpack_run(const struct boot_file *file, uint64_t at, uint64_t size, uint64_
 		u.in = malloc(2 * IN_SIZE);
 		u.spill = u.in + IN_SIZE;
 		err = u.in ? formats[i].run(&u) : -ENOMEM;
+		sys_library_close(u.library);
 		free(u.in);
 		if (!err && u.out != out_size)
 			err = unpack_damaged(&u);
