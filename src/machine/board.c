@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "machine/plan.h"
+
 int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, struct diag *diag)
 {
 	*bus = strcmp(id, "pcie.0") ? pci_fabric_find_bus(board->fabric, id)
@@ -44,6 +46,14 @@ int board_spec_check(const struct vm_config *config, struct spec *spec, struct d
 {
 	spec_text(spec, "bus");
 	return board_spec_side(config, spec, diag);
+}
+
+int board_plan(struct plan *plan, struct spec *spec, bool on_root, struct diag *diag)
+{
+	const char *bus = spec_text(spec, "bus");
+	int err = board_spec_check(plan->config, spec, diag);
+
+	return err ? err : plan_slot(plan, bus || !on_root ? bus : "pcie.0", -1, diag);
 }
 
 int board_spec_side(const struct vm_config *config, struct spec *spec, struct diag *diag)

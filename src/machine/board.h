@@ -12,6 +12,7 @@
 
 #define BOARD_SLOTS_MAX 64
 
+struct plan;
 struct unit; /* machine/unit.h */
 
 /* A guest slot whose functions belong together: those of one IOMMU group of the host. */
@@ -26,7 +27,7 @@ struct board {
 	struct pci_fabric *fabric;
 	struct unit *unit;	   /* the remapping unit; NULL: none was asked for */
 	struct vfio_context *vfio; /* made with the first passed-through device */
-	unsigned int nr_ports;
+	unsigned int nr_ports, nr_edus;
 	unsigned int nr_slots;
 	struct board_slot slots[BOARD_SLOTS_MAX];
 };
@@ -42,6 +43,8 @@ int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, st
 	"bus=ID              pcie.0 or a root-port's id\n" \
 	"iommu=on|off        behind the IOMMU, or left out of it; default on with --iommu\n"
 int board_spec_check(const struct vm_config *config, struct spec *spec, struct diag *diag);
+/* The same for the plan: the place is taken there, and --plan refuses what board_plug() would. */
+int board_plan(struct plan *plan, struct spec *spec, bool on_root, struct diag *diag);
 /* The same of iommu= alone, for what has a place of its own. */
 int board_spec_side(const struct vm_config *config, struct spec *spec, struct diag *diag);
 /* What a device of this (checked) spec is made on: the IOMMU is part of it. */

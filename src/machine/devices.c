@@ -209,50 +209,58 @@ static int debug_exit_class_create(struct vm *vm, struct spec *spec, struct diag
 	return 0;
 }
 
-static const struct device_class classes[] = {
-	{
-		.name = "vfio",
-		.summary = "a PCI function of the host, through VFIO",
-		.keys = "host=ADDRESS        the function, as airlock devices names it\n"
-			"pool=NAME           instead of host=: one leased from a pool (airlock pool)\n"
-			"bus=ID              pcie.0 or a root-port's id; default: a port of its own\n"
-			"rom=on|off|FILE     expansion ROM: the device's, none, or an image\n"
-			"vf-token=UUID       agreed with the PF's driver where that is vfio-pci too\n"
-			"allow-no-reset=on   take the risk that nothing resets it between users\n"
-			"group=fd=N          its IOMMU group, opened by someone else\n"
-			"container=fd=N      the VFIO container, opened by someone else\n"
-			"iommu=off           left out of the IOMMU of --iommu, as it has to be\n",
-		.plan = vfio_class_plan,
-		.create = vfio_class_create,
-	},
-	{
-		.name = "root-port",
-		.summary = "a PCI Express root port to put devices behind",
-		.keys = "id=NAME             what bus= names\n"
-			"acs=on|off          access control services; default on\n"
-			"iommu=on|off        behind the IOMMU with all behind it, or left out of it\n",
-		.plan = port_class_plan,
-		.create = port_class_create,
-	},
-	{
-		.name = "debug-exit",
-		.summary = "an I/O port that ends the run: a write of n exits with (n << 1) | 1",
-		.keys = "port=N              default 0xf4\n",
-		.plan = debug_exit_class_plan,
-		.create = debug_exit_class_create,
-	},
+static const struct device_class vfio_class = {
+	.name = "vfio",
+	.summary = "a PCI function of the host, through VFIO",
+	.keys = "host=ADDRESS        the function, as airlock devices names it\n"
+		"pool=NAME           instead of host=: one leased from a pool (airlock pool)\n"
+		"bus=ID              pcie.0 or a root-port's id; default: a port of its own\n"
+		"rom=on|off|FILE     expansion ROM: the device's, none, or an image\n"
+		"vf-token=UUID       agreed with the PF's driver where that is vfio-pci too\n"
+		"allow-no-reset=on   take the risk that nothing resets it between users\n"
+		"group=fd=N          its IOMMU group, opened by someone else\n"
+		"container=fd=N      the VFIO container, opened by someone else\n"
+		"iommu=off           left out of the IOMMU of --iommu, as it has to be\n",
+	.plan = vfio_class_plan,
+	.create = vfio_class_create,
+};
+
+static const struct device_class port_class = {
+	.name = "root-port",
+	.summary = "a PCI Express root port to put devices behind",
+	.keys = "id=NAME             what bus= names\n"
+		"acs=on|off          access control services; default on\n"
+		"iommu=on|off        behind the IOMMU with all behind it, or left out of it\n",
+	.plan = port_class_plan,
+	.create = port_class_create,
+};
+
+static const struct device_class debug_exit_class = {
+	.name = "debug-exit",
+	.summary = "an I/O port that ends the run: a write of n exits with (n << 1) | 1",
+	.keys = "port=N              default 0xf4\n",
+	.plan = debug_exit_class_plan,
+	.create = debug_exit_class_create,
+};
+
+/* By hand, in the order of --device help. Those with a file of their own are device_class_NAME. */
+static const struct device_class *const classes[] = {
+	&vfio_class,
+	&port_class,
+	&device_class_edu,
+	&debug_exit_class,
 };
 
 const struct device_class *device_class_at(unsigned int i)
 {
-	return i < ARRAY_SIZE(classes) ? &classes[i] : NULL;
+	return i < ARRAY_SIZE(classes) ? classes[i] : NULL;
 }
 
 const struct device_class *device_class_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
-		if (!strcmp(classes[i].name, name))
-			return &classes[i];
+		if (!strcmp(classes[i]->name, name))
+			return classes[i];
 	return NULL;
 }
 

@@ -23,6 +23,9 @@ struct device_class {
 	int (*create)(struct vm *vm, struct spec *spec, struct diag *diag);
 };
 
+/* Classes with a file of their own. */
+extern const struct device_class device_class_edu;
+
 /* NULL when there is no such class. */
 const struct device_class *device_class_find(const char *name);
 /* One after the other; NULL past the last. */

@@ -24,7 +24,7 @@
 struct vcpu;
 struct arch_vm;	 /* machine/x86/ */
 struct vm_image; /* likewise */
-struct block;	/* backend/block.h */
+struct block;	 /* backend/block.h */
 struct board;	 /* machine/board.h */
 
 /* How a run ended; each maps to an exit status of its own (airlock-run(1)). */
@@ -65,8 +65,8 @@ struct vm {
 	struct board *board;
 	unsigned int nr_drives;
 	struct block *drives[VM_DRIVES_MAX]; /* machine/drive.h */
-	struct device *devices; /* in order of creation; loop thread */
-	struct phases *phases;	/* borrowed */
+	struct device *devices;		     /* in order of creation; loop thread */
+	struct phases *phases;		     /* borrowed */
 
 	struct lock lock;	/* LOCK_VM: the fields below */
 	pthread_cond_t changed; /* a vCPU parked, or was asked something new */

@@ -216,6 +216,13 @@
 #define PCI_EXT_CAP_DPC 0x001d
 #define PCI_EXT_CAP_PASID 0x001b
 
+/* Address translation services (10.5.1) */
+#define PCI_ATS_CAP 0x04
+#define   PCI_ATS_CAP_ALIGNED BIT(5)
+#define PCI_ATS_CTRL 0x06
+#define   PCI_ATS_STU GENMASK(4, 0)
+#define   PCI_ATS_ENABLE BIT(15)
+
 /* Access control services (7.7.11) */
 #define PCI_ACS_CAP 0x04
 #define PCI_ACS_CTRL 0x06
