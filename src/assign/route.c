@@ -114,7 +114,8 @@ ssize_t route_ask(struct sys *sys, int fd, struct route_request *request, void *
 								 : -EPROTO;
 	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(error->error)))
 		return -EPROTO;
-	error = NLMSG_DATA(header);
+	/* NLMSG_DATA() would cast the const away. */
+	error = (const void *)((const uint8_t *)header + NLMSG_HDRLEN);
 	route_why(header, why);
 	/* Neither a number that is no errno nor an empty answer to a question. */
 	if (error->error > 0 || error->error < -4095)

@@ -103,7 +103,7 @@ static void card_acknowledge(struct fake_card *card, int err)
 }
 
 /* One setting as the kernel's layouts have it; the function's number comes first in each. */
-static int card_set(struct fake_card *card, const struct rtattr *attribute)
+static int card_set(struct fake_card *card, struct rtattr *attribute)
 {
 	static const struct {
 		enum assign_link_setting setting;
@@ -170,10 +170,14 @@ static int card_set(struct fake_card *card, const struct rtattr *attribute)
 
 ssize_t fake_card_write(struct fake_card *card, const void *data, size_t len)
 {
-	const struct nlmsghdr *header = data;
-	const struct ifinfomsg *link = NLMSG_DATA(header);
-	const struct rtattr *list, *info;
+	/* A copy: the kernel's macros take no pointers to const. */
+	_Alignas(struct nlmsghdr) uint8_t request[512];
+	struct nlmsghdr *header = (void *)request;
+	struct ifinfomsg *link = NLMSG_DATA(header);
+	struct rtattr *list, *info;
 
+	BUG_ON(len > sizeof(request));
+	memcpy(request, data, len);
 	BUG_ON(header->nlmsg_len != len || card->answer_len);
 	if (link->ifi_index != FAKE_CARD_IFINDEX) {
 		card_acknowledge(card, -ENODEV);

@@ -5,6 +5,7 @@
 #include <linux/falloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,28 @@ struct host {
 	struct sys sys; /* first */
 	struct sys_ops ops;
 	const struct sys_ops *real;
-	unsigned int short_moves;  /* so many reads and writes move 512 bytes only */
+	/* The back end's threads change these. */
+	atomic_uint short_moves;   /* so many reads and writes move 512 bytes only */
 	int fail_write, fail_sync; /* -errno, 0: as the kernel */
 	bool no_allocate, no_direct, end_of_file;
-	unsigned int nr_sync, nr_durable, nr_allocate;
+	atomic_uint nr_sync, nr_durable, nr_allocate;
 	int last_mode;
 };
 
 static struct host *host_of(struct sys *sys)
 {
 	return (struct host *)(void *)sys;
+}
+
+/* True for one of the moves that are to be short. */
+static bool host_is_short(struct host *h)
+{
+	unsigned int left = atomic_load(&h->short_moves);
+
+	while (left)
+		if (atomic_compare_exchange_weak(&h->short_moves, &left, left - 1))
+			return true;
+	return false;
 }
 
 static ssize_t host_preadv(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
@@ -44,9 +57,8 @@ static ssize_t host_preadv(struct sys *sys, int fd, const struct iovec *iov, uns
 
 	if (h->end_of_file)
 		return 0;
-	if (!h->short_moves)
+	if (!host_is_short(h))
 		return h->real->preadv(sys, fd, iov, nr, offset);
-	h->short_moves--;
 	return h->real->preadv(sys, fd, &first, 1, offset);
 }
 
@@ -59,9 +71,8 @@ static ssize_t host_pwritev(struct sys *sys, int fd, const struct iovec *iov, un
 	h->nr_durable += durable;
 	if (h->fail_write)
 		return h->fail_write;
-	if (!h->short_moves)
+	if (!host_is_short(h))
 		return h->real->pwritev(sys, fd, iov, nr, offset, durable);
-	h->short_moves--;
 	return h->real->pwritev(sys, fd, &first, 1, offset, durable);
 }
 

@@ -44,10 +44,10 @@
 #define LAYOUT_VTD		0xfed90000ull
 #define LAYOUT_VTD_SIZE		0x1000ull
 /* Requester id of the I/O APIC: where no PCI function is. f0:1f.7 as on many boards. */
-#define LAYOUT_IOAPIC_BUS	0xf0
-#define LAYOUT_IOAPIC_DEVFN	PCI_DEVFN(0x1f, 7)
-#define LAYOUT_LAPIC		0xfee00000ull
-#define LAYOUT_LAPIC_SIZE	0x100000ull
+#define LAYOUT_IOAPIC_BUS   0xf0
+#define LAYOUT_IOAPIC_DEVFN PCI_DEVFN(0x1f, 7)
+#define LAYOUT_LAPIC	    0xfee00000ull
+#define LAYOUT_LAPIC_SIZE   0x100000ull
 /* Three pages KVM needs for itself on Intel, where no device or RAM will ever be. */
 #define LAYOUT_KVM_TSS		0xfffbd000ull
 #define LAYOUT_KVM_IDENTITY_MAP 0xfffbc000ull
