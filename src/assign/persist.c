@@ -77,8 +77,13 @@ int assign_persist(struct sys *sys, const struct host_function *f, const char *d
 int assign_persist_forget(struct sys *sys, const char *name, struct diag *diag)
 {
 	char path[RULE_PATH_MAX];
-	int err = sys->ops->remove(sys, persist_path(name, path));
+	int fd = sys_open(sys, SYS_FILE_READ, persist_path(name, path)), err;
 
+	/* Looked for first: where /etc cannot be written, what is not there cannot be removed. */
+	if (fd == -ENOENT)
+		return 0;
+	sys_close(sys, &fd);
+	err = sys->ops->remove(sys, path);
 	if (!err || err == -ENOENT)
 		return 0;
 	return persist_fail(diag, err, name, "its udev rule cannot be removed");

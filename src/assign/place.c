@@ -12,7 +12,8 @@
 
 #define PATH_NODES "devices/system/node"
 /* A node to itself by the firmware's table (ACPI 6.5, 5.2.17). */
-#define DISTANCE_LOCAL 10
+#define DISTANCE_LOCAL	10
+#define DISTANCE_REMOTE 20 /* what the kernel takes where the firmware says nothing */
 
 struct place_list {
 	uint64_t bits[SYS_MAX_CPUS / 64];
@@ -104,25 +105,84 @@ static unsigned long place_distance(struct sys *sys, int from, int to)
 	return strtoul(at, NULL, 10);
 }
 
-int assign_place_parse(const char *text, enum assign_place_mode *mode, int *node)
+/* Numbers and ranges below `most`, in the order given, none twice. Returns how many, or -EINVAL. */
+static int place_parse_numbers(const char *text, int *out, unsigned int room, unsigned long most)
 {
-	char *end;
-	unsigned long v;
+	unsigned int nr = 0;
+
+	do {
+		char *end;
+		unsigned long first, last;
+
+		if (!isdigit((unsigned char)*text))
+			return -EINVAL;
+		first = last = strtoul(text, &end, 10);
+		if (*end == '-' && isdigit((unsigned char)end[1]))
+			last = strtoul(end + 1, &end, 10);
+		if (last < first || last >= most)
+			return -EINVAL;
+		for (; first <= last; first++) {
+			if (nr == room)
+				return -EINVAL;
+			for (unsigned int i = 0; i < nr; i++)
+				if (out[i] == (int)first)
+					return -EINVAL;
+			out[nr++] = (int)first;
+		}
+		text = end;
+	} while (*text++ == ',');
+	return text[-1] ? -EINVAL : (int)nr;
+}
+
+int assign_place_parse(const char *text, struct assign_place *place)
+{
+	int nr;
 
 	if (!strcmp(text, "auto")) {
-		*mode = ASSIGN_PLACE_AUTO;
+		place->mode = ASSIGN_PLACE_AUTO;
 	} else if (!strcmp(text, "strict")) {
-		*mode = ASSIGN_PLACE_STRICT;
+		place->mode = ASSIGN_PLACE_STRICT;
 	} else if (!strcmp(text, "off")) {
-		*mode = ASSIGN_PLACE_OFF;
+		place->mode = ASSIGN_PLACE_OFF;
 	} else {
-		v = strtoul(text, &end, 10);
-		if (!isdigit((unsigned char)*text) || *end || v >= ASSIGN_MAX_NODES)
-			return -EINVAL;
-		*mode = ASSIGN_PLACE_NODE;
-		*node = (int)v;
+		nr = place_parse_numbers(text, place->nodes, ASSIGN_PLACE_NODES, ASSIGN_MAX_NODES);
+		if (nr < 0)
+			return nr;
+		place->mode = nr == 1 ? ASSIGN_PLACE_NODE : ASSIGN_PLACE_NODES_NAMED;
+		place->node = place->nodes[0];
+		place->nr_nodes = (unsigned int)nr;
 	}
 	return 0;
+}
+
+int assign_place_parse_pins(const char *text, struct assign_place *place)
+{
+	int nr = place_parse_numbers(text, place->pin, ASSIGN_PLACE_PINS, SYS_MAX_CPUS);
+
+	place->nr_pins = nr < 0 ? 0 : (unsigned int)nr;
+	return nr < 0 ? nr : 0;
+}
+
+const char *assign_place_format(const struct sys_cpu_set *cpus, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned int i = 0; i < SYS_MAX_CPUS && used < size; i++) {
+		unsigned int last = i;
+
+		if (!(cpus->bits[i / 64] >> (i % 64) & 1))
+			continue;
+		while (last + 1 < SYS_MAX_CPUS &&
+		       cpus->bits[(last + 1) / 64] >> ((last + 1) % 64) & 1)
+			last++;
+		used += (size_t)(last > i ? snprintf(buf + used, size - used, "%s%u-%u",
+						     used ? "," : "", i, last)
+					  : snprintf(buf + used, size - used, "%s%u",
+						     used ? "," : "", i));
+		i = last;
+	}
+	return buf;
 }
 
 /* The node all devices agree on. -ENODEV with the reason when there is none. */
@@ -196,8 +256,8 @@ static void place_take(struct assign_placement *out, int node, bool strict,
 	memcpy(out->cpus.bits, cpus->bits, sizeof(out->cpus.bits));
 }
 
-int assign_place_plan(struct sys *sys, const struct assign_place *place,
-		      struct assign_placement *out, struct diag *diag)
+static int place_plan_one(struct sys *sys, const struct assign_place *place,
+			  struct assign_placement *out, struct diag *diag)
 {
 	struct place_list nodes, cpus;
 	struct diag why = DIAG_INIT;
@@ -205,8 +265,6 @@ int assign_place_plan(struct sys *sys, const struct assign_place *place,
 	int node = place->node, err = 0;
 	bool insist = place->mode == ASSIGN_PLACE_STRICT || place->mode == ASSIGN_PLACE_NODE;
 
-	memset(out, 0, sizeof(*out));
-	out->node = -1;
 	if (place->mode == ASSIGN_PLACE_OFF)
 		return 0;
 	if (!place_read_list(sys, PATH_NODES "/online", &nodes) || nodes.nr < 2) {
@@ -251,6 +309,208 @@ int assign_place_plan(struct sys *sys, const struct assign_place *place,
 			 "%u vCPUs share the %u CPUs of node %d", place->cpus, cpus.nr, node);
 	place_warn(sys, place, out);
 	return 0;
+}
+
+static void place_add_cpus(struct sys_cpu_set *to, const uint64_t *bits)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(to->bits); i++)
+		to->bits[i] |= bits[i];
+}
+
+/* RAM is split into pieces that huge pages fit. */
+#define PLACE_RAM_STEP MIB(2)
+
+/* An even share each; the last one takes what is left over. */
+static void place_share(const struct assign_place *place, unsigned int i,
+			struct assign_place_node *node)
+{
+	uint64_t step = place->hugepage ? place->hugepage : PLACE_RAM_STEP;
+	unsigned int n = place->nr_nodes;
+
+	node->node = place->nodes[i];
+	node->first = place->cpus * i / n;
+	node->nr = place->cpus * (i + 1) / n - node->first;
+	node->ram = align_down(place->ram / n, step);
+	if (i == n - 1)
+		node->ram = place->ram - node->ram * i;
+}
+
+/* Several nodes: each with its share of vCPUs and RAM, all as named or a refusal. */
+static int place_plan_several(struct sys *sys, const struct assign_place *place,
+			      struct assign_placement *out, struct diag *diag)
+{
+	struct place_list nodes, cpus;
+	char path[96];
+	size_t used = 0;
+
+	if (!place_read_list(sys, PATH_NODES "/online", &nodes))
+		nodes.nr = 0;
+	if (place->cpus < place->nr_nodes)
+		return diag_set(diag, -EINVAL, "placement",
+				"%u vCPUs cannot be spread over %u nodes: each needs one",
+				place->cpus, place->nr_nodes);
+	for (unsigned int i = 0; i < place->nr_nodes; i++) {
+		struct assign_place_node *node = &out->nodes[i];
+		struct assign_place share = *place;
+		int err;
+
+		place_share(place, i, node);
+		if (!nodes.nr || !place_has(&nodes, node->node))
+			return diag_set(diag, -ENODEV, "placement", "this host has no node %d",
+					node->node);
+		snprintf(path, sizeof(path), PATH_NODES "/node%d/cpulist", node->node);
+		if (!place_read_list(sys, path, &cpus))
+			cpus.nr = 0;
+		share.ram = node->ram;
+		err = place_check(sys, &share, node->node, &cpus, diag);
+		if (err)
+			return err;
+		memcpy(node->cpus.bits, cpus.bits, sizeof(node->cpus.bits));
+		place_add_cpus(&out->cpus, cpus.bits);
+		if (node->nr > cpus.nr)
+			snprintf(out->warning, sizeof(out->warning),
+				 "%u vCPUs share the %u CPUs of node %d", node->nr, cpus.nr,
+				 node->node);
+		used += (size_t)snprintf(out->note + used, sizeof(out->note) - used,
+					 "%snode %d: vCPUs %u-%u, %llu MiB", used ? "; " : "",
+					 node->node, node->first, node->first + node->nr - 1,
+					 (unsigned long long)(node->ram >> 20));
+		if (used >= sizeof(out->note))
+			used = sizeof(out->note) - 1;
+	}
+	out->nr_nodes = place->nr_nodes;
+	out->node = place->nodes[0];
+	for (unsigned int i = 0; i < place->nr_nodes; i++)
+		for (unsigned int k = 0; k < place->nr_nodes; k++) {
+			unsigned long distance =
+				place_distance(sys, place->nodes[i], place->nodes[k]);
+
+			/* Below 10 is nothing, 255 no way at all (ACPI 6.5, 5.2.17). */
+			out->distance[i][k] =
+				(uint8_t)(i == k			    ? DISTANCE_LOCAL
+					  : distance > 10 && distance < 255 ? distance
+									    : DISTANCE_REMOTE);
+		}
+	return 0;
+}
+
+/* Where the guest's devices are among its nodes; what is on none of them costs. */
+static void place_find_devices(struct sys *sys, const struct assign_place *place,
+			       struct assign_placement *out)
+{
+	for (unsigned int i = 0; i < place->nr_devices; i++) {
+		int at = -1;
+
+		for (unsigned int k = 0; k < out->nr_nodes; k++)
+			if (out->nodes[k].node == place->device_node[i])
+				at = (int)k;
+		if (at < 0) {
+			out->device_node = -1;
+			place_warn(sys, place, out);
+			return;
+		}
+		if (i && at != out->device_node) {
+			snprintf(out->warning, sizeof(out->warning),
+				 "the devices are on several nodes: the guest is not told which");
+			out->device_node = -1;
+			return;
+		}
+		out->device_node = at;
+	}
+}
+
+/* The node of a CPU among those online; -1 when there is none. */
+static int place_node_of_cpu(struct sys *sys, int cpu)
+{
+	struct place_list nodes, cpus;
+	char path[96];
+
+	if (!place_read_list(sys, PATH_NODES "/online", &nodes))
+		return -1;
+	for (int node = 0; node < ASSIGN_MAX_NODES; node++) {
+		snprintf(path, sizeof(path), PATH_NODES "/node%d/cpulist", node);
+		if (place_has(&nodes, node) && place_read_list(sys, path, &cpus) &&
+		    place_has(&cpus, cpu))
+			return node;
+	}
+	return -1;
+}
+
+/* The node that a vCPU's memory comes from; -1 where that was not decided. */
+static int place_node_of_vcpu(const struct assign_placement *out, unsigned int vcpu)
+{
+	for (unsigned int i = 0; i < out->nr_nodes; i++)
+		if (vcpu - out->nodes[i].first < out->nodes[i].nr)
+			return out->nodes[i].node;
+	return out->node;
+}
+
+static int place_plan_pins(struct sys *sys, const struct assign_place *place,
+			   struct assign_placement *out, struct diag *diag)
+{
+	struct place_list online;
+	size_t used = strlen(out->note);
+
+	if (place->nr_pins != place->cpus)
+		return diag_set(diag, -EINVAL, "--cpu-pin",
+				"%u CPUs for %u vCPUs: it takes one for each", place->nr_pins,
+				place->cpus);
+	if (!place_read_list(sys, "devices/system/cpu/online", &online))
+		online.nr = 0;
+	for (unsigned int i = 0; i < place->nr_pins; i++) {
+		int cpu = place->pin[i], node = place_node_of_cpu(sys, cpu);
+		int home = place_node_of_vcpu(out, i);
+		unsigned long distance;
+
+		if (online.nr && !place_has(&online, cpu))
+			return diag_set(diag, -ENODEV, "--cpu-pin",
+					"CPU %d is not there, or not online", cpu);
+		out->pin[i] = cpu;
+		out->cpus.bits[cpu / 64] |= 1ull << (cpu % 64);
+		if (node < 0 || home < 0 || node == home || out->warning[0])
+			continue;
+		distance = place_distance(sys, node, home);
+		snprintf(
+			out->warning, sizeof(out->warning),
+			"vCPU %u is pinned to CPU %d on node %d, its memory is on node %d: %lu.%lu "
+			"times as far away",
+			i, cpu, node, home, distance / 10, distance % 10);
+	}
+	out->nr_pins = place->nr_pins;
+	snprintf(out->note + used, sizeof(out->note) - used, "%svCPUs pinned, 0 to CPU %d",
+		 used ? "; " : "", out->pin[0]);
+	return 0;
+}
+
+int assign_place_plan(struct sys *sys, const struct assign_place *place,
+		      struct assign_placement *out, struct diag *diag)
+{
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	out->node = out->device_node = -1;
+	if (place->mode == ASSIGN_PLACE_NODES_NAMED) {
+		err = place_plan_several(sys, place, out, diag);
+		if (!err)
+			place_find_devices(sys, place, out);
+	} else {
+		err = place_plan_one(sys, place, out, diag);
+	}
+	return err || !place->nr_pins ? err : place_plan_pins(sys, place, out, diag);
+}
+
+bool assign_place_irq_cpus(const struct assign_placement *placement, struct sys_cpu_set *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned int i = 0; i < placement->nr_pins; i++)
+		out->bits[placement->pin[i] / 64] |= 1ull << (placement->pin[i] % 64);
+	if (placement->nr_pins)
+		return true;
+	if (placement->device_node >= 0)
+		*out = placement->nodes[placement->device_node].cpus;
+	else if (placement->node >= 0)
+		*out = placement->cpus;
+	return placement->device_node >= 0 || placement->node >= 0;
 }
 
 int assign_place_apply(struct sys *sys, const struct assign_placement *placement, struct diag *diag)

@@ -46,8 +46,8 @@ struct run {
 	struct assign_lease leases[VM_DEVICES_MAX];
 	unsigned int nr_leases;
 	bool accept_peers; /* its devices may reach another VM's */
-	enum assign_place_mode numa;
-	int numa_node;
+	struct assign_place place;
+	struct assign_placement placement;
 };
 
 /* While a lot of memory is touched; on a terminal only. */
@@ -80,7 +80,9 @@ static const char run_usage[] =
 	"                    a remapping unit that the guest can drive; --iommu help lists the keys\n"
 	"  --drive SPEC      a disk for a device to use: id=NAME,file=PATH. --drive help lists the keys\n"
 	"  --numa WHERE      threads and memory on the devices' NUMA node: auto (default), strict\n"
-	"                    (or refuse), a node's number, off\n"
+	"                    (or refuse), a node's number, off; or on several that the guest then\n"
+	"                    sees as its own: 0,1\n"
+	"  --cpu-pin LIST    a CPU of the host's for each vCPU, in this order: 4-7 or 4,6,8\n"
 	"  --accept peer-path  run although a device may reach another VM's past the IOMMU\n"
 	"  --unpack WHO      who unpacks a compressed kernel: guest (default), host, or auto: the\n"
 	"                    host where it can\n"
@@ -231,9 +233,19 @@ static int run_parse_option(struct run *run, int option, const char *value, stru
 		run->accept_peers = true;
 		return 0;
 	case 'n':
-		if (assign_place_parse(value, &run->numa, &run->numa_node))
-			return diag_set(diag, -EINVAL, "--numa",
-					"'%s' is not auto, strict, off or a node's number", value);
+		if (assign_place_parse(value, &run->place))
+			return diag_set(
+				diag, -EINVAL, "--numa",
+				"'%s' is not auto, strict, off or the numbers of up to %d nodes",
+				value, ASSIGN_PLACE_NODES);
+		return 0;
+	case 'P':
+		if (assign_place_parse_pins(value, &run->place))
+			return diag_set(
+				diag, -EINVAL, "--cpu-pin",
+				"'%s' is not a list of the host's CPUs, each once, such as 4-7 or "
+				"4,6,8",
+				value);
 		return 0;
 	case 'u':
 		err = run_parse_word("--unpack", value, unpack, &word, diag);
@@ -434,35 +446,34 @@ static uint64_t run_hugepage(const struct ram_config *ram)
 /* This process goes where the devices are, before it makes a thread or touches guest RAM. */
 static int run_place(struct run *run, struct sys *sys, const struct plan *plan, struct diag *diag)
 {
-	struct assign_placement placement;
+	struct assign_placement *placement = &run->placement;
+	struct assign_place *place = &run->place;
 	int node[VM_DEVICES_MAX], err;
-	struct assign_place place = {
-		.mode = run->numa,
-		.node = run->numa_node,
-		.ram = run->config.ram.size,
-		.hugepage = run_hugepage(&run->config.ram),
-		.cpus = run->config.cpus,
-		.device_node = node,
-		.nr_devices = plan->nr_vfio,
-	};
 
+	place->ram = run->config.ram.size;
+	place->hugepage = run_hugepage(&run->config.ram);
+	place->cpus = run->config.cpus;
+	place->device_node = node;
+	place->nr_devices = plan->nr_vfio;
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		node[i] = plan->vfio[i]->function.numa_node;
-	err = assign_place_plan(sys, &place, &placement, diag);
+	err = assign_place_plan(sys, place, placement, diag);
+	place->device_node = NULL;
 	if (err)
 		return err;
 	if (run->plan_only) {
-		if (placement.note[0])
-			printf("placement    %s\n", placement.note);
-		if (placement.warning[0])
-			printf("             %s\n", placement.warning);
+		if (placement->note[0])
+			printf("placement    %s\n", placement->note);
+		if (placement->warning[0])
+			printf("             %s\n", placement->warning);
 		return 0;
 	}
-	if (placement.node >= 0)
-		log_info("placement", "%s", placement.note);
-	if (placement.warning[0])
-		log_warning("placement", "%s", placement.warning);
-	return assign_place_apply(sys, &placement, diag);
+	if (placement->node >= 0 || placement->nr_pins)
+		log_info("placement", "%s", placement->note);
+	if (placement->warning[0])
+		log_warning("placement", "%s", placement->warning);
+	run->config.placement = placement;
+	return assign_place_apply(sys, placement, diag);
 }
 
 /* All that is refused, not only the first; and what would be. */
@@ -535,6 +546,7 @@ static int run_run(const struct cli_command *self, int argc, char **argv)
 		{ "iommu", required_argument, NULL, 'g' },
 		{ "drive", required_argument, NULL, 'D' },
 		{ "numa", required_argument, NULL, 'n' },
+		{ "cpu-pin", required_argument, NULL, 'P' },
 		{ "accept", required_argument, NULL, 'x' },
 		{ "unpack", required_argument, NULL, 'u' },
 		{ "reboot", required_argument, NULL, 'r' },

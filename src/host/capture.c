@@ -347,6 +347,11 @@ static int refuse_place(struct sys *sys, const struct sys_cpu_set *cpus, int nod
 	return -ENOSYS;
 }
 
+static int refuse_place_memory(struct sys *sys, void *addr, size_t len, int node)
+{
+	return -ENOSYS;
+}
+
 static int refuse_write_file(struct sys *sys, enum sys_tree tree, const char *path,
 			     const void *data, size_t len)
 {
@@ -358,7 +363,8 @@ static int refuse_write_file(struct sys *sys, enum sys_tree tree, const char *pa
 	.write = refuse_write, .pread = refuse_pread, .pwrite = refuse_pwrite,                  \
 	.size = refuse_size, .truncate = refuse_truncate, .remove = refuse_remove,              \
 	.lock = refuse_lock, .mmap = refuse_mmap, .munmap = refuse_munmap,                      \
-	.madvise = refuse_madvise, .place = refuse_place, .write_file = refuse_write_file
+	.madvise = refuse_madvise, .place = refuse_place, .place_memory = refuse_place_memory,  \
+	.write_file = refuse_write_file
 
 static const struct sys_ops capture_ops = {
 	CAPTURE_REFUSE_REST,  .read_file = capture_read_file, .read_link = capture_read_link,

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "assign/irqs.h"
+#include "base/log.h"
 #include "machine/plan.h"
 
 int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, struct diag *diag)
@@ -192,6 +194,39 @@ static void board_map_failed(void *opaque, const struct diag *diag)
 		       diag->remedy[0] ? "; " : "", diag->remedy);
 }
 
+static void board_irqs_changed(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	loop_post(vm->loop, &vm->board->irqs);
+}
+
+static void board_place_irqs_of(void *opaque, const char *name)
+{
+	struct vm *vm = opaque;
+	struct board *board = vm->board;
+	char cpus[128];
+	int nr = assign_irqs_place(vm->sys, name, &board->irq_cpus);
+
+	/* Where the host keeps them where they are, that is where they are. */
+	if (nr < 0 && nr != -ENOENT)
+		log_info(name, "its interrupts stay where the host has put them: %s",
+			 strerror(-nr));
+	if (nr <= board->nr_irqs)
+		return;
+	board->nr_irqs = nr;
+	log_info(name, "%d interrupts of the host's go to CPUs %s", nr,
+		 assign_place_format(&board->irq_cpus, cpus, sizeof(cpus)));
+}
+
+/* Loop thread, soon after; many changes are one round. */
+static void board_place_irqs(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	vfio_context_names(vm->board->vfio, board_place_irqs_of, vm);
+}
+
 int board_vfio(struct vm *vm, const char *container, struct vfio_context **context,
 	       struct diag *diag)
 {
@@ -203,7 +238,13 @@ int board_vfio(struct vm *vm, const char *container, struct vfio_context **conte
 		.map_failed = board_map_failed,
 		.opaque = vm,
 	};
+	const struct assign_placement *placement = vm->config->placement;
 	int err = 0;
+
+	if (placement && assign_place_irq_cpus(placement, &vm->board->irq_cpus)) {
+		vm->board->irqs = (struct loop_work){ .fn = board_place_irqs, .opaque = vm };
+		config.irqs_changed = board_irqs_changed;
+	}
 
 	if (!vm->board->vfio)
 		err = vfio_context_create(&config, &vm->board->vfio, diag);

@@ -27,6 +27,9 @@ struct board {
 	struct pci_fabric *fabric;
 	struct unit *unit;	   /* the remapping unit; NULL: none was asked for */
 	struct vfio_context *vfio; /* made with the first passed-through device */
+	struct loop_work irqs;	   /* passed-through devices have new interrupts of the host's */
+	struct sys_cpu_set irq_cpus;
+	int nr_irqs; /* placed so far; loop thread */
 	unsigned int nr_ports, nr_edus;
 	unsigned int nr_slots;
 	struct board_slot slots[BOARD_SLOTS_MAX];

@@ -3,6 +3,7 @@
 #ifndef AIRLOCK_MACHINE_CONFIG_H
 #define AIRLOCK_MACHINE_CONFIG_H
 
+#include "assign/place.h"
 #include "base/diag.h"
 #include "machine/spec.h"
 #include "memory/ram.h"
@@ -23,6 +24,7 @@ struct vm_config {
 	const char *kernel, *initrd, *append; /* paths and text; initrd and append may be NULL */
 	unsigned int cpus;
 	struct ram_config ram;
+	const struct assign_placement *placement; /* borrowed; NULL: wherever the process is */
 	enum vm_unpack unpack;
 	enum vm_reboot reboot; /* what a guest's reset does */
 	bool has_iommu;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine/vcpu.h"
+#include "machine/numa.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -277,12 +278,16 @@ static void *vcpu_thread(void *opaque)
 	struct vcpu *vcpu = opaque;
 	struct vm *vm = vcpu->vm;
 	sigset_t kick;
+	int err;
 
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	err = numa_place_vcpu(vm->config->placement, vm->sys, vcpu->index);
+	if (err)
+		vcpu_fail(vcpu, VM_END_HOST_ERROR, strerror(-err));
 	while (!atomic_load(&vm->attention) || vcpu_heed(vcpu)) {
-		int err = sys_ioctl_value(vm->sys, vcpu->fd, KVM_RUN, 0);
+		err = sys_ioctl_value(vm->sys, vcpu->fd, KVM_RUN, 0);
 
 		if (likely(!err)) {
 			vcpu_count(vcpu);

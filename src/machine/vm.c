@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine/vm.h"
+#include "machine/numa.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -208,6 +209,9 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = ram_create(sys, &config->ram, &vm->ram, diag);
 	if (err)
 		goto err_bus;
+	err = numa_place_ram(config->placement, vm->ram, diag);
+	if (err)
+		goto err_ram;
 	vm->platform.ram = vm->ram;
 	vm->unguarded = vm->platform;
 	err = arch_image_begin(vm, diag);

@@ -440,7 +440,7 @@ static int real_place(struct sys *sys, const struct sys_cpu_set *cpus, int node,
 	size_t size = CPU_ALLOC_SIZE(SYS_MAX_CPUS);
 	int err = 0;
 
-	if (node < 0 || (size_t)node >= 8 * sizeof(nodes))
+	if (node >= 0 && (size_t)node >= 8 * sizeof(nodes))
 		return -EINVAL;
 	set = CPU_ALLOC(SYS_MAX_CPUS);
 	if (!set)
@@ -452,11 +452,25 @@ static int real_place(struct sys *sys, const struct sys_cpu_set *cpus, int node,
 	if (sched_setaffinity(0, size, set))
 		err = -errno;
 	CPU_FREE(set);
+	if (err || node < 0)
+		return err;
 	nodes[(size_t)node / (8 * sizeof(long))] = 1ul << ((size_t)node % (8 * sizeof(long)));
-	if (!err && syscall(SYS_set_mempolicy, strict ? MPOL_BIND : MPOL_PREFERRED, nodes,
-			    8 * sizeof(nodes)))
+	if (syscall(SYS_set_mempolicy, strict ? MPOL_BIND : MPOL_PREFERRED, nodes,
+		    8 * sizeof(nodes)))
 		err = -errno;
 	return err;
+}
+
+static int real_place_memory(struct sys *sys, void *addr, size_t len, int node)
+{
+	unsigned long nodes[16] = { 0 };
+
+	if (node < 0 || (size_t)node >= 8 * sizeof(nodes))
+		return -EINVAL;
+	nodes[(size_t)node / (8 * sizeof(long))] = 1ul << ((size_t)node % (8 * sizeof(long)));
+	return syscall(SYS_mbind, addr, len, MPOL_BIND, nodes, 8 * sizeof(nodes), MPOL_MF_MOVE)
+		       ? -errno
+		       : 0;
 }
 
 static const struct sys_ops real_ops = {
@@ -487,6 +501,7 @@ static const struct sys_ops real_ops = {
 	.list = real_list,
 	.limit = real_limit,
 	.place = real_place,
+	.place_memory = real_place_memory,
 };
 
 struct sys sys_real(void)

@@ -139,9 +139,15 @@ struct sys_ops {
 	int (*limit)(struct sys *sys, enum sys_limit which, uint64_t *soft, uint64_t *hard);
 	/*
 	 * Keeps the calling thread, and those it will create, on these CPUs, and takes their memory
-	 * from this NUMA node: only from it where strict, else from it first.
+	 * from this NUMA node: only from it where strict, else from it first. Node -1: from where it
+	 * came before.
 	 */
 	int (*place)(struct sys *sys, const struct sys_cpu_set *cpus, int node, bool strict);
+	/*
+	 * Takes the memory of [addr, addr + len) from this NUMA node alone; what is there already
+	 * moves. Whole pages of the mapping.
+	 */
+	int (*place_memory)(struct sys *sys, void *addr, size_t len, int node);
 };
 
 struct sys {

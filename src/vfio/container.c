@@ -327,3 +327,10 @@ void vfio_group_put(struct vfio_context *context, struct vfio_group *group)
 	sys_close(context->sys, &group->fd);
 	free(group);
 }
+
+void vfio_context_names(struct vfio_context *context, void (*fn)(void *opaque, const char *name),
+			void *opaque)
+{
+	for (struct vfio_pci *pci = context->devices; pci; pci = pci->next)
+		fn(opaque, pci->device.name);
+}

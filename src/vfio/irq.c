@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "pci/msix.h"
+#include "vfio/container.h"
 #include "vfio/pci.h"
 
 #define KIND_NONE     VFIO_PCI_NUM_IRQS
@@ -104,6 +105,14 @@ static void vector_report(struct vfio_pci *pci, const char *what, unsigned int n
 		    kind_name(pci->vectors.kind), n, what, strerror(-err));
 }
 
+static void vectors_tell(struct vfio_pci *pci)
+{
+	const struct vfio_context_config *config = &pci->context->config;
+
+	if (config->irqs_changed)
+		config->irqs_changed(config->opaque);
+}
+
 /*
  * Enables the kind with `size` vectors; those that are ready (they have an eventfd and are wanted)
  * are wired. When the host has fewer, as many as it has.
@@ -136,6 +145,7 @@ static int vectors_enable(struct vfio_pci *pci, unsigned int kind, unsigned int 
 	v->nr_enabled = size;
 	for (unsigned int i = 0; i < size; i++)
 		v->vector[i].wired = want[i] && v->vector[i].eventfd >= 0;
+	vectors_tell(pci);
 	return 0;
 }
 
@@ -231,6 +241,7 @@ static int vector_wire(struct vfio_pci *pci, unsigned int n)
 	if (err)
 		return err < 0 ? err : -ENOSPC;
 	vec->wired = true;
+	vectors_tell(pci);
 	return 0;
 }
 

@@ -41,12 +41,20 @@ struct vfio_context_config {
 	void (*kvm_detach)(void *opaque, int group_fd);
 	/* vfio_context_map_start() could not do it; devices stay without DMA. Any thread. */
 	void (*map_failed)(void *opaque, const struct diag *diag);
+	/*
+	 * A device has interrupts of the host's that it had not before. Any thread, with the device's
+	 * lock held: file it and return. May be NULL.
+	 */
+	void (*irqs_changed)(void *opaque);
 	void *opaque;
 };
 
 /* Opens nothing yet but the container. 0, or -errno with diag filled. */
 int vfio_context_create(const struct vfio_context_config *config, struct vfio_context **context,
 			struct diag *diag);
+/* Calls fn with each device's name on the host. Loop thread. */
+void vfio_context_names(struct vfio_context *context, void (*fn)(void *opaque, const char *name),
+			void *opaque);
 /* Its devices have been destroyed. Unmaps, lets the groups go, closes. */
 void vfio_context_destroy(struct vfio_context *context);
 /*

@@ -303,6 +303,84 @@ static void the_dmar_names_the_unit_and_what_is_behind_it(void **state)
 	acpi_blob_fini(&made.blob);
 }
 
+/* Two nodes: 300 CPUs, 3 GiB on the first, 1 GiB below the hole and 2 above it on the second. */
+static const struct assign_placement two_nodes = {
+	.nr_nodes = 2,
+	.nodes = { { .node = 4, .first = 0, .nr = 2, .ram = 2ull << 30 },
+		   { .node = 6, .first = 2, .nr = 298, .ram = 3ull << 30 } },
+	.distance = { { 10, 21 }, { 21, 10 } },
+	.device_node = 1,
+};
+
+static void make_nodes(struct made *made)
+{
+	struct srat_config srat = {
+		.placement = &two_nodes,
+		.nr_cpus = 300,
+		.apic_ids = made->ids,
+		.nr_regions = 2,
+		.regions = { range_of(0, RAM_HOLE), range_of(RAM_HIGH, 2ull << 30) },
+	};
+
+	make(made, 300);
+	acpi_blob_fini(&made->blob);
+	made->config.srat = &srat;
+	assert_int_equal(acpi_build(&made->config, &made->blob, NULL), 0);
+	made->config.srat = NULL;
+}
+
+static void the_guests_nodes_have_their_cpus_and_memory_on_both_sides_of_the_hole(void **state)
+{
+	static const struct {
+		unsigned int node;
+		uint64_t at, len;
+	} memory[] = { { 0, 0, 2ull << 30 },
+		       { 1, 2ull << 30, 1ull << 30 },
+		       { 1, RAM_HIGH, 2ull << 30 } };
+	unsigned int nr_memory = 0, nr_cpus = 0;
+	struct made made;
+	uint8_t *srat, *slit;
+
+	make_nodes(&made);
+	srat = find(&made, "SRAT");
+	slit = find(&made, "SLIT");
+	assert_int_equal(sum(srat, length(srat)), 0);
+	for (const uint8_t *p = srat + 48; p < srat + length(srat); p += p[1]) {
+		switch (p[0]) {
+		case 0:
+			assert_int_equal(p[2], p[3] >= 2);
+			assert_int_equal(le_load(p + 4, 4), 1);
+			nr_cpus++;
+			break;
+		case 1:
+			assert_true(nr_memory < ARRAY_SIZE(memory));
+			assert_int_equal(le_load(p + 2, 4), memory[nr_memory].node);
+			assert_int_equal(le_load(p + 8, 8), memory[nr_memory].at);
+			assert_int_equal(le_load(p + 16, 8), memory[nr_memory].len);
+			assert_int_equal(le_load(p + 28, 4), 1);
+			nr_memory++;
+			break;
+		default:
+			/* Those that a byte cannot name. */
+			assert_int_equal(p[0], 2);
+			assert_int_equal(le_load(p + 4, 4), 1);
+			assert_true(le_load(p + 8, 4) >= 255);
+			nr_cpus++;
+		}
+	}
+	assert_int_equal(nr_cpus, 300);
+	assert_int_equal(nr_memory, 3);
+	assert_int_equal(sum(slit, length(slit)), 0);
+	assert_int_equal(le_load(slit + 36, 8), 2);
+	assert_memory_equal(slit + 44, "\x0a\x15\x15\x0a", 4);
+	acpi_blob_fini(&made.blob);
+	/* One node: nothing is said. */
+	make(&made, 1);
+	assert_null(find(&made, "SRAT"));
+	assert_null(find(&made, "SLIT"));
+	acpi_blob_fini(&made.blob);
+}
+
 /* iasl's last word must be that it found nothing; "text" must stand in what it took apart. */
 static void iasl_agrees(const char *folder, const uint8_t *table, const char *text)
 {
@@ -362,6 +440,11 @@ static void iasl_has_nothing_to_say_against_any_table(void **state)
 	make_dmar(&made, &dmar_some);
 	iasl_agrees(folder, find(&made, "DMAR"), "PCI Bridge Device");
 	acpi_blob_fini(&made.blob);
+	make_nodes(&made);
+	iasl_agrees(folder, find(&made, "SRAT"), "Base Address : 0000000100000000");
+	iasl_agrees(folder, find(&made, "SLIT"), "Localities : 0000000000000002");
+	iasl_agrees(folder, find(&made, "DSDT"), "_PXM");
+	acpi_blob_fini(&made.blob);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	assert_int_equal(system(command), 0);
 }
@@ -376,6 +459,8 @@ int main(void)
 		cmocka_unit_test(processors_past_254_get_x2apic_entries),
 		cmocka_unit_test(extra_tables_are_listed_with_length_and_checksum_filled_in),
 		cmocka_unit_test(tables_that_do_not_fit_are_refused),
+		cmocka_unit_test(
+			the_guests_nodes_have_their_cpus_and_memory_on_both_sides_of_the_hole),
 		cmocka_unit_test(iasl_has_nothing_to_say_against_any_table),
 	};
 

@@ -47,7 +47,7 @@ struct world {
 		char text[1024];
 		bool there;
 	} rule[NR_RULES]; /* of udev */
-	bool no_udev;
+	bool no_udev, read_only;
 	const char *program; /* bind so that it persists, by this */
 	const char *boot;    /* bind as at boot, what belongs to this driver */
 	bool locked, group_busy;
@@ -191,6 +191,12 @@ static int fake_open(struct sys *sys, enum sys_object kind, const char *name)
 		return world->group_busy ? -EBUSY : GROUP_FD;
 	if (kind == SYS_DISK_ALONE)
 		return world->held_disk && !strcmp(name, world->held_disk) ? -EBUSY : GROUP_FD;
+	if (kind == SYS_FILE_READ) {
+		for (int i = 0; i < NR_RULES; i++)
+			if (world->rule[i].there && !strcmp(world->rule[i].path, name))
+				return RULE_FD + i;
+		return -ENOENT;
+	}
 	assert_int_equal(kind, SYS_FILE_WRITE);
 	if (!strcmp(name, ASSIGN_JOURNAL_PATH))
 		return JOURNAL_FD;
@@ -213,6 +219,8 @@ static int fake_remove(struct sys *sys, const char *path)
 
 	if (world_fails(world))
 		return -EIO;
+	if (world->read_only)
+		return -EROFS;
 	for (int i = 0; i < NR_RULES; i++) {
 		if (strcmp(world->rule[i].path, path) || !world->rule[i].there)
 			continue;
@@ -965,6 +973,19 @@ static void a_binding_that_cannot_persist_is_said_so(void **state)
 	}
 }
 
+static void without_a_rule_nothing_is_removed(void **state)
+{
+	static const char *const device[] = { "5:0.0" };
+	struct world world;
+
+	world_init(&world, NULL);
+	world.read_only = true;
+	assert_int_equal(run_bind(&world, "5:0.0", false, 0, NULL), 0);
+	assert_int_equal(run_release(&world, device, 1, NULL), 0);
+	world_expect_untouched(&world);
+	world_fini(&world);
+}
+
 static void at_boot_each_of_a_group_is_bound_in_its_turn(void **state)
 {
 	static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
@@ -1069,6 +1090,7 @@ int main(void)
 		cmocka_unit_test(squeezing_killed_half_way_says_the_same),
 		cmocka_unit_test(a_binding_that_persists_has_a_rule_until_it_is_released),
 		cmocka_unit_test(a_binding_that_cannot_persist_is_said_so),
+		cmocka_unit_test(without_a_rule_nothing_is_removed),
 		cmocka_unit_test(at_boot_each_of_a_group_is_bound_in_its_turn),
 		cmocka_unit_test(
 			a_persistent_bind_killed_at_any_step_leaves_a_host_that_can_be_released),

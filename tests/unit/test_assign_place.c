@@ -5,18 +5,22 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "assign/irqs.h"
 #include "assign/place.h"
 #include "base/bits.h"
 #include "host/capture.h"
+#include "machine/numa.h"
 
 /* Two nodes of two CPUs; node 0 has 8 GiB, half of it page cache, node 1 has 1 GiB. */
 static const char two_nodes[] =
 	"airlock-host 1\nunlisted absent\n"
 	"sys devices/system/node/online = 0-1\\n\n"
+	"sys devices/system/cpu/online = 0-3\\n\n"
 	"sys devices/system/node/node0/cpulist = 0,2\\n\n"
 	"sys devices/system/node/node1/cpulist = 1,3\\n\n"
 	"sys devices/system/node/node0/distance = 10 21\\n\n"
@@ -211,21 +215,248 @@ static void off_is_off(void **state)
 static void words_are_read(void **state)
 {
 	static const char *const bad[] = { "", "-1", "1x", "128", "AUTO", "99999999999999999999" };
-	enum assign_place_mode mode;
-	int node = -5;
+	struct assign_place place = { .node = -5 };
 
-	assert_int_equal(assign_place_parse("auto", &mode, &node), 0);
-	assert_int_equal(mode, ASSIGN_PLACE_AUTO);
-	assert_int_equal(assign_place_parse("strict", &mode, &node), 0);
-	assert_int_equal(mode, ASSIGN_PLACE_STRICT);
-	assert_int_equal(assign_place_parse("off", &mode, &node), 0);
-	assert_int_equal(mode, ASSIGN_PLACE_OFF);
-	assert_int_equal(node, -5);
-	assert_int_equal(assign_place_parse("3", &mode, &node), 0);
-	assert_int_equal(mode, ASSIGN_PLACE_NODE);
-	assert_int_equal(node, 3);
+	assert_int_equal(assign_place_parse("auto", &place), 0);
+	assert_int_equal(place.mode, ASSIGN_PLACE_AUTO);
+	assert_int_equal(assign_place_parse("strict", &place), 0);
+	assert_int_equal(place.mode, ASSIGN_PLACE_STRICT);
+	assert_int_equal(assign_place_parse("off", &place), 0);
+	assert_int_equal(place.mode, ASSIGN_PLACE_OFF);
+	assert_int_equal(place.node, -5);
+	assert_int_equal(assign_place_parse("3", &place), 0);
+	assert_int_equal(place.mode, ASSIGN_PLACE_NODE);
+	assert_int_equal(place.node, 3);
+	assert_int_equal(assign_place_parse("2,0-1", &place), 0);
+	assert_int_equal(place.mode, ASSIGN_PLACE_NODES_NAMED);
+	assert_int_equal(place.nr_nodes, 3);
+	assert_true(place.nodes[0] == 2 && place.nodes[1] == 0 && place.nodes[2] == 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(assign_place_parse(bad[i], &mode, &node), -EINVAL);
+		assert_int_equal(assign_place_parse(bad[i], &place), -EINVAL);
+}
+
+static void pins_are_read_in_their_order(void **state)
+{
+	static const char *const bad[] = {
+		"", "1,1", "0-3,2", "3-1", "8192", "a", "1,", "0-255,256"
+	};
+	struct assign_place place = { 0 };
+
+	assert_int_equal(assign_place_parse_pins("6,4-5,0", &place), 0);
+	assert_int_equal(place.nr_pins, 4);
+	assert_true(place.pin[0] == 6 && place.pin[1] == 4 && place.pin[2] == 5 &&
+		    place.pin[3] == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(assign_place_parse_pins(bad[i], &place), -EINVAL);
+		assert_int_equal(place.nr_pins, 0);
+	}
+}
+
+static void several_nodes_share_vcpus_and_ram(void **state)
+{
+	struct assign_place place = {
+		.ram = GIB(2) + MIB(6),
+		.cpus = 3,
+		.mode = ASSIGN_PLACE_NODES_NAMED,
+		.nodes = { 0, 1 },
+		.nr_nodes = 2,
+		DEVICES(1),
+	};
+	struct assign_placement p;
+	struct diag diag = DIAG_INIT;
+	struct sys_cpu_set irq;
+
+	place.ram = GIB(1) + MIB(6);
+	assert_int_equal(plan(two_nodes, place, &p, NULL), 0);
+	assert_int_equal(p.nr_nodes, 2);
+	assert_true(p.nodes[0].first == 0 && p.nodes[0].nr == 1);
+	assert_true(p.nodes[1].first == 1 && p.nodes[1].nr == 2);
+	/* In pieces that huge pages fit; what is over is the last one's. */
+	assert_int_equal(p.nodes[0].ram, MIB(514));
+	assert_int_equal(p.nodes[1].ram, MIB(516));
+	assert_true(p.nodes[0].cpus.bits[0] == 0x5 && p.nodes[1].cpus.bits[0] == 0xa);
+	assert_true(p.cpus.bits[0] == 0xf);
+	assert_true(p.distance[0][0] == 10 && p.distance[0][1] == 21 && p.distance[1][0] == 21);
+	assert_int_equal(p.device_node, 1);
+	assert_string_equal(p.warning, "");
+	/* The devices' interrupts go where the devices are. */
+	assert_true(assign_place_irq_cpus(&p, &irq));
+	assert_true(irq.bits[0] == 0xa);
+
+	place.cpus = 1;
+	assert_int_equal(plan(two_nodes, place, &p, &diag), -EINVAL);
+	assert_non_null(strstr(diag.reason, "1 vCPUs cannot be spread over 2 nodes"));
+	diag_clear(&diag);
+	place.cpus = 2;
+	place.ram = GIB(3);
+	assert_int_equal(plan(two_nodes, place, &p, &diag), -ENOMEM);
+	assert_non_null(strstr(diag.reason, "node 1 has 1 GiB to give"));
+	diag_clear(&diag);
+	place.nodes[1] = 5;
+	assert_int_equal(plan(two_nodes, place, &p, &diag), -ENODEV);
+	assert_non_null(strstr(diag.reason, "no node 5"));
+}
+
+static void a_pinned_vcpu_far_from_its_memory_is_told_with_its_cost(void **state)
+{
+	struct assign_place place = {
+		.ram = MIB(512), .cpus = 2, .pin = { 1, 3 }, .nr_pins = 2, DEVICES(1)
+	};
+	struct diag diag = DIAG_INIT;
+	struct assign_placement p;
+	struct sys_cpu_set irq;
+	char text[32];
+
+	assert_int_equal(plan(two_nodes, place, &p, NULL), 0);
+	assert_int_equal(p.node, 1);
+	assert_string_equal(p.warning, "");
+	assert_true(p.nr_pins == 2 && p.pin[0] == 1 && p.pin[1] == 3);
+	/* With pins, interrupts go to the very CPUs. */
+	assert_true(assign_place_irq_cpus(&p, &irq));
+	assert_string_equal(assign_place_format(&irq, text, sizeof(text)), "1,3");
+	place.pin[1] = 2;
+	assert_int_equal(plan(two_nodes, place, &p, NULL), 0);
+	assert_non_null(strstr(p.warning,
+			       "vCPU 1 is pinned to CPU 2 on node 0, its memory is on node "
+			       "1: 2.1 times as far away"));
+	place.nr_pins = 1;
+	assert_int_equal(plan(two_nodes, place, &p, &diag), -EINVAL);
+	assert_non_null(strstr(diag.reason, "1 CPUs for 2 vCPUs"));
+	diag_clear(&diag);
+	place.nr_pins = 2;
+	place.pin[1] = 9;
+	assert_int_equal(plan(two_nodes, place, &p, &diag), -ENODEV);
+	assert_non_null(strstr(diag.reason, "CPU 9 is not there"));
+}
+
+static void lists_of_cpus_are_written_as_the_kernel_reads_them(void **state)
+{
+	struct sys_cpu_set set = { 0 };
+	char text[32];
+
+	assert_string_equal(assign_place_format(&set, text, sizeof(text)), "");
+	set.bits[0] = 0x8000000000000107ull;
+	set.bits[1] = 1;
+	set.bits[SYS_MAX_CPUS / 64 - 1] = 1ull << 63;
+	assert_string_equal(assign_place_format(&set, text, sizeof(text)), "0-2,8,63-64,8191");
+}
+
+/* Interrupts: 24 and 25 can be moved, 26 is not requested yet, 27 is the kernel's own business. */
+static char moved_to[4][16];
+
+static int irq_write_file(struct sys *sys, enum sys_tree tree, const char *path, const void *data,
+			  size_t len)
+{
+	unsigned int irq;
+
+	assert_int_equal(tree, SYS_TREE_PROC);
+	assert_int_equal(sscanf(path, "irq/%u/smp_affinity_list", &irq), 1);
+	if (irq == 26)
+		return -ENOENT;
+	if (irq == 27)
+		return -EIO;
+	snprintf(moved_to[irq - 24], sizeof(moved_to[0]), "%.*s", (int)len, (const char *)data);
+	return 0;
+}
+
+static const char *const *irq_names;
+
+static int irq_list(struct sys *sys, enum sys_tree tree, const char *path, sys_list_fn fn,
+		    void *opaque)
+{
+	assert_string_equal(path, "bus/pci/devices/0000:01:00.0/msi_irqs");
+	for (int i = 0; irq_names[i]; i++)
+		fn(opaque, irq_names[i]);
+	return irq_names[0] ? 0 : -ENOENT;
+}
+
+static void interrupts_that_can_be_moved_go_to_the_vms_cpus(void **state)
+{
+	static const char *const some[] = { "24", "../../etc", "25", "26", NULL };
+	static const char *const stuck[] = { "24", "27", "25", NULL };
+	static const char *const none[] = { NULL };
+	struct sys_ops ops = { .write_file = irq_write_file, .list = irq_list };
+	struct sys sys = { .ops = &ops };
+	struct sys_cpu_set cpus = { .bits = { 0xa } };
+
+	irq_names = some;
+	assert_int_equal(assign_irqs_place(&sys, "0000:01:00.0", &cpus), 2);
+	assert_string_equal(moved_to[0], "1,3");
+	assert_string_equal(moved_to[1], "1,3");
+	memset(moved_to, 0, sizeof(moved_to));
+	irq_names = stuck;
+	assert_int_equal(assign_irqs_place(&sys, "0000:01:00.0", &cpus), -EIO);
+	assert_string_equal(moved_to[1], "1,3");
+	irq_names = none;
+	assert_int_equal(assign_irqs_place(&sys, "0000:01:00.0", &cpus), -ENOENT);
+}
+
+static int last_node;
+static struct sys_cpu_set last_cpus;
+static struct {
+	const uint8_t *addr;
+	size_t len;
+	int node;
+} placed[4];
+static unsigned int nr_placed;
+
+static int vcpu_place(struct sys *sys, const struct sys_cpu_set *cpus, int node, bool strict)
+{
+	last_cpus = *cpus;
+	last_node = node;
+	return 0;
+}
+
+static int memory_place(struct sys *sys, void *addr, size_t len, int node)
+{
+	assert_true(nr_placed < ARRAY_SIZE(placed));
+	placed[nr_placed].addr = addr;
+	placed[nr_placed].len = len;
+	placed[nr_placed++].node = node;
+	return node == 99 ? -EINVAL : 0;
+}
+
+static void vcpus_and_ram_go_to_their_nodes(void **state)
+{
+	struct assign_placement p = {
+		.nr_nodes = 2,
+		.nodes = { { .node = 3, .first = 0, .nr = 1, .ram = MIB(2), .cpus = { { 1 } } },
+			   { .node = 5, .first = 1, .nr = 1, .ram = MIB(4), .cpus = { { 2 } } } },
+	};
+	struct sys_ops ops = { .place = vcpu_place, .place_memory = memory_place };
+	struct sys sys = { .ops = &ops };
+	/* 4 MiB below the hole, 2 above. */
+	static uint8_t low[MIB(4)], high[MIB(2)];
+	struct ram ram = {
+		.sys = &sys,
+		.size = MIB(6),
+		.nr_regions = 2,
+		.regions = { { .gpa = range_of(0, MIB(4)), .hva = low },
+			     { .gpa = range_of(RAM_HIGH, MIB(2)), .hva = high } },
+	};
+	struct diag diag = DIAG_INIT;
+
+	assert_int_equal(numa_place_ram(&p, &ram, NULL), 0);
+	assert_int_equal(nr_placed, 3);
+	assert_true(placed[0].addr == low && placed[0].len == MIB(2) && placed[0].node == 3);
+	assert_true(placed[1].addr == low + MIB(2) && placed[1].len == MIB(2) &&
+		    placed[1].node == 5);
+	assert_true(placed[2].addr == high && placed[2].len == MIB(2) && placed[2].node == 5);
+	assert_int_equal(numa_place_vcpu(&p, &sys, 1), 0);
+	assert_true(last_cpus.bits[0] == 2 && last_node == -1);
+	p.nr_pins = 2;
+	p.pin[1] = 70;
+	assert_int_equal(numa_place_vcpu(&p, &sys, 1), 0);
+	assert_true(last_cpus.bits[0] == 0 && last_cpus.bits[1] == 1ull << 6);
+	p.nodes[1].node = 99;
+	nr_placed = 0;
+	assert_int_equal(numa_place_ram(&p, &ram, &diag), -EINVAL);
+	assert_non_null(strstr(diag.remedy, "--numa off"));
+	/* Nothing was decided: nothing is done. */
+	nr_placed = 0;
+	assert_int_equal(numa_place_ram(NULL, &ram, NULL), 0);
+	assert_int_equal(numa_place_vcpu(NULL, &sys, 0), 0);
+	assert_int_equal(nr_placed, 0);
 }
 
 static void what_cannot_be_applied_is_refused(void **state)
@@ -263,6 +494,12 @@ int main(void)
 		cmocka_unit_test(off_is_off),
 		cmocka_unit_test(words_are_read),
 		cmocka_unit_test(what_cannot_be_applied_is_refused),
+		cmocka_unit_test(pins_are_read_in_their_order),
+		cmocka_unit_test(several_nodes_share_vcpus_and_ram),
+		cmocka_unit_test(a_pinned_vcpu_far_from_its_memory_is_told_with_its_cost),
+		cmocka_unit_test(lists_of_cpus_are_written_as_the_kernel_reads_them),
+		cmocka_unit_test(interrupts_that_can_be_moved_go_to_the_vms_cpus),
+		cmocka_unit_test(vcpus_and_ram_go_to_their_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ _Static_assert(sizeof(struct header) == 36, "ACPI table header");
 /* Tables one behind the other, each where it will lie in the guest. */
 struct builder {
 	struct aml out; /* a byte buffer that grows and remembers errors */
-	uint64_t xsdt[ACPI_EXTRA_MAX + 5];
+	uint64_t xsdt[ACPI_EXTRA_MAX + 7];
 	unsigned int nr_xsdt;
 };
 
@@ -439,6 +439,9 @@ static void dsdt_pci(struct aml *aml, const struct acpi_config *config)
 	name_integer(aml, "_UID", 0);
 	name_integer(aml, "_SEG", 0);
 	name_integer(aml, "_BBN", config->bus_first);
+	/* 6.2.14: every device behind it is on this node. */
+	if (config->srat && config->srat->placement->device_node >= 0)
+		name_integer(aml, "_PXM", (uint64_t)config->srat->placement->device_node);
 	aml_name(aml, "_CRS");
 	crs = aml_resources(aml);
 	aml_res_bus_window(aml, config->bus_first, config->bus_last);
@@ -486,6 +489,17 @@ static void build_dmar(struct builder *b, const struct dmar_config *config)
 	size_t at = table_begin(b, "DMAR", DMAR_REVISION);
 
 	dmar_write(&b->out, config);
+	list_in_xsdt(b, table_end(b, at));
+}
+
+static void build_numa(struct builder *b, const struct srat_config *config)
+{
+	size_t at = table_begin(b, "SRAT", SRAT_REVISION);
+
+	srat_write(&b->out, config);
+	list_in_xsdt(b, table_end(b, at));
+	at = table_begin(b, "SLIT", SLIT_REVISION);
+	slit_write(&b->out, config);
 	list_in_xsdt(b, table_end(b, at));
 }
 
@@ -541,6 +555,8 @@ int acpi_build(const struct acpi_config *config, struct acpi_blob *blob, struct 
 	build_mcfg(&b, config);
 	if (config->dmar)
 		build_dmar(&b, config->dmar);
+	if (config->srat)
+		build_numa(&b, config->srat);
 	for (unsigned int i = 0; i < config->nr_extra; i++)
 		build_extra(&b, &config->extra[i]);
 	xsdt = build_xsdt(&b);

@@ -15,6 +15,7 @@
 #include "base/range.h"
 #include "base/types.h"
 #include "machine/x86/dmar.h"
+#include "machine/x86/srat.h"
 #include "memory/ram.h"
 
 #define ACPI_WINDOWS_MAX 4
@@ -40,6 +41,7 @@ struct acpi_config {
 	bool pvpanic;
 	bool pit;			/* an 8254 drives LAYOUT_IRQ_PIT */
 	const struct dmar_config *dmar; /* NULL: no remapping unit */
+	const struct srat_config *srat; /* NULL: one NUMA node */
 	unsigned int nr_extra;
 	struct acpi_table extra[ACPI_EXTRA_MAX];
 };

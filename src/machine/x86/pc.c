@@ -262,6 +262,12 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 	const struct pci_fabric_config *pci = pci_fabric_config(vm->board->fabric);
 	uint32_t apic_ids[VM_CPUS_MAX];
 	struct dmar_config *dmar = NULL;
+	struct srat_config srat = {
+		.placement = vm->config->placement,
+		.nr_cpus = vm->nr_cpus,
+		.apic_ids = apic_ids,
+		.nr_regions = vm->ram->nr_regions,
+	};
 	int err;
 	struct acpi_config config = {
 		.nr_cpus = vm->nr_cpus,
@@ -278,6 +284,10 @@ static int pc_build_acpi(struct vm *vm, struct diag *diag)
 
 	for (unsigned int i = 0; i < vm->nr_cpus; i++)
 		apic_ids[i] = cpuid_apic_id(&vm->arch->cpuid, i);
+	for (unsigned int i = 0; i < srat.nr_regions; i++)
+		srat.regions[i] = vm->ram->regions[i].gpa;
+	if (srat.placement && srat.placement->nr_nodes)
+		config.srat = &srat;
 	if (vm->board->unit) {
 		dmar = pc_dmar(vm);
 		if (!dmar)
@@ -332,6 +342,7 @@ void arch_board_destroy(struct vm *vm)
 		if (vm->booted && vfio_pci_is(dev))
 			dev->ops->reset(dev);
 	pc_destroy_devices(vm);
+	loop_cancel(vm->loop, &pc->board.irqs);
 	if (pc->board.vfio)
 		vfio_context_destroy(pc->board.vfio);
 	if (pc->board.fabric)
