@@ -118,17 +118,20 @@ static void check_print(const struct host_audit *audit, bool all)
 static int check_print_json(const struct host_audit *audit)
 {
 	json_t *list = json_array();
+	char page[64];
 
 	for (size_t i = 0; i < audit->nr_findings; i++) {
 		const struct host_finding *finding = &audit->finding[i];
 		const struct host_finding_kind *kind = host_finding_kind(finding->id);
 
+		snprintf(page, sizeof(page), "docs/findings.md#%s", kind->id);
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", kind->id,
-					"state", host_finding_state_name(finding->state),
-					"severity", host_severity_name(finding->severity), "object",
-					finding->object, "seen", finding->seen, "title",
-					kind->title, "why", kind->why, "remedy", kind->remedy));
+			list,
+			json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", kind->id,
+				  "state", host_finding_state_name(finding->state), "severity",
+				  host_severity_name(finding->severity), "object", finding->object,
+				  "seen", finding->seen, "title", kind->title, "why", kind->why,
+				  "remedy", kind->remedy, "page", page));
 	}
 	return survey_print_json(list);
 }

@@ -396,6 +396,102 @@ static void a_recording_answers_as_its_host_does(void **state)
 	}
 }
 
+/* What the hosts above do not have, or have as a note: one change to a host, and the finding is there. */
+static const struct {
+	const char *id, *host, *from, *to;
+	const char *from_too, *to_too;
+} changed[] = {
+	{ "host-passthrough", "server-acs", "iommu_groups/0/type = DMA\\n",
+	  "iommu_groups/0/type = identity\\n" },
+	{ "lazy-invalidation", "server-acs", "iommu_groups/0/type = DMA\\n",
+	  "iommu_groups/0/type = DMA-FQ\\n" },
+	{ "no-nested", "server-acs", "parameters/nested = Y", "parameters/nested = N" },
+	{ "no-kvm", "server-acs", "sys class/misc/kvm -> ../../devices/virtual/misc/kvm\n", "" },
+	{ "no-vfio", "server-acs", "sys bus/pci/drivers/vfio-pci .\n", "" },
+	{ "acs-options", "server-acs", "iommu.strict=1", "iommu.strict=1 pci=config_acs=11@0" },
+	/* ECAP.EIM and CAP.PI (VT-d 4.1, 11.4.3 and 11.4.2). */
+	{ "no-x2apic-remapping", "server-acs", "ecap = f020df", "ecap = f020cf" },
+	{ "no-posted-interrupts", "server-acs", "cap = 8d2078c106f0466", "cap = 0d2078c106f0466" },
+	{ "no-hugepages", "server-acs", "hugepages-2048kB/nr_hugepages = 1024",
+	  "hugepages-2048kB/nr_hugepages = 0" },
+	{ "group-joined", "server-acs",
+	  "0000:05:00.1/iommu_group -> ../../../kernel/iommu_groups/11",
+	  "0000:05:00.1/iommu_group -> ../../../kernel/iommu_groups/10",
+	  "sys kernel/iommu_groups/11/devices/0000:05:00.1",
+	  "sys kernel/iommu_groups/10/devices/0000:05:00.1" },
+	{ "boot-console", "desktop-bad-root", NULL, NULL },
+	{ "hotplug-trust", "lab-bridge", NULL, NULL },
+	{ "unreadable", "hostile", NULL, NULL },
+};
+
+/* The text with the first `from` replaced; the caller frees it. */
+static char *replace(char *text, const char *from, const char *to)
+{
+	char *at = from ? strstr(text, from) : NULL, *out;
+	size_t head;
+
+	if (!from)
+		return text;
+	if (!at)
+		fail_msg("no \"%s\"", from);
+	head = (size_t)(at - text);
+	out = malloc(strlen(text) + strlen(to) + 1);
+	assert_non_null(out);
+	memcpy(out, text, head);
+	strcpy(stpcpy(out + head, to), at + strlen(from));
+	free(text);
+	return out;
+}
+
+static char *host_text(const char *name)
+{
+	char path[512], *text = calloc(1, MIB(1));
+	FILE *file;
+
+	snprintf(path, sizeof(path), TEST_SOURCE_ROOT "/tests/host/%s.host", name);
+	file = fopen(path, "r");
+	assert_non_null(text);
+	assert_non_null(file);
+	assert_true(fread(text, 1, MIB(1) - 1, file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void each_kind_of_finding_is_found_where_it_is_and_only_there(void **state)
+{
+	for (int id = 0; id < HOST_NR_FINDINGS; id++) {
+		const char *name = host_finding_kind((enum host_finding_id)id)->id;
+		char word[64];
+		bool covered = false;
+
+		snprintf(word, sizeof(word), "%s ", name);
+		for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+			covered |= strstr(expected[i].found, word) != NULL;
+		for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
+			covered |= !strcmp(changed[i].id, name);
+		if (!covered)
+			fail_msg("no host has %s", name);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(changed); i++) {
+		char *text = host_text(changed[i].host);
+		struct fixture f;
+
+		if (changed[i].from) {
+			fixture_from_text(&f, text);
+			if (find(&f, changed[i].id, HOST_FOUND))
+				fail_msg("%s is found before the change", changed[i].id);
+			fixture_fini(&f);
+		}
+		text = replace(text, changed[i].from, changed[i].to);
+		text = replace(text, changed[i].from_too, changed[i].to_too);
+		fixture_from_text(&f, text);
+		if (!find(&f, changed[i].id, HOST_FOUND))
+			fail_msg("%s is not found", changed[i].id);
+		fixture_fini(&f);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +506,7 @@ int main(void)
 		cmocka_unit_test(fault_lines_are_told_from_others),
 		cmocka_unit_test(every_finding_is_explained_and_documented),
 		cmocka_unit_test(a_recording_answers_as_its_host_does),
+		cmocka_unit_test(each_kind_of_finding_is_found_where_it_is_and_only_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
