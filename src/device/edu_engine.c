@@ -18,6 +18,7 @@ int edu_engine_init(struct edu_engine *engine, struct pci_function *fn, bool no_
 
 	if (err)
 		return err;
+	engine->dma.peers = true;
 	engine->no_snoop = no_snoop;
 	lock_init(&engine->lock, LOCK_LEAF);
 	return 0;
@@ -144,8 +145,11 @@ static int move_translated(struct edu_engine *engine, uint64_t addr, uint8_t *bu
 {
 	const struct ram *ram = engine->dma.fn->platform->ram;
 	uint64_t page = addr & ~(PAGE_SIZE - 1ull), to;
-	int err = pci_dma_begin(&engine->dma);
+	int err;
 
+	if (!pci_dma_may_translate(&engine->dma))
+		return -EFAULT;
+	err = pci_dma_begin(&engine->dma);
 	if (err)
 		return -EACCES;
 	err = tlb_translate(engine, page, access, &to);

@@ -95,19 +95,43 @@ static int board_check_side(struct pci_bus *bus, const char *bus_id,
 	return diag_remedy(diag, -EINVAL, "give both iommu=off, or neither");
 }
 
+unsigned int board_count_buses(struct vm_config *config)
+{
+	unsigned int nr = 1;
+
+	for (unsigned int i = 0; i < config->nr_devices; i++) {
+		struct spec *spec = &config->devices[i];
+		uint64_t ports = BOARD_SWITCH_PORTS;
+
+		/* One for each device: behind a port of its own. */
+		nr++;
+		if (strcmp(spec->class_name, "switch"))
+			continue;
+		spec_number(spec, "ports", 32, &ports, NULL);
+		nr += 1 + (unsigned int)ports;
+	}
+	return nr;
+}
+
+int board_find_place(struct vm *vm, struct spec *spec, struct platform *platform, bool on_root,
+		     struct pci_bus **bus, struct diag *diag)
+{
+	const char *id = spec_text(spec, "bus");
+	int err;
+
+	if (!id && !on_root)
+		return board_add_port(vm->board, platform, bus, diag);
+	err = board_find_bus(vm->board, id ? id : "pcie.0", bus, diag);
+	return err ? err : board_check_side(*bus, id, platform, spec->whole, diag);
+}
+
 int board_plug(struct vm *vm, struct spec *spec, struct pci_function *fn, bool on_root,
 	       struct diag *diag)
 {
 	const char *id = spec_text(spec, "bus");
 	struct pci_bus *bus;
-	int err, slot;
+	int slot, err = board_find_place(vm, spec, fn->platform, on_root, &bus, diag);
 
-	if (id || on_root)
-		err = board_find_bus(vm->board, id ? id : "pcie.0", &bus, diag);
-	else
-		err = board_add_port(vm->board, fn->platform, &bus, diag);
-	if (!err)
-		err = board_check_side(bus, id, fn->platform, spec->whole, diag);
 	if (err)
 		return err;
 	slot = pci_bus_free_slot(bus);

@@ -10,7 +10,8 @@
 #include "pci/fabric.h"
 #include "vfio/vfio.h"
 
-#define BOARD_SLOTS_MAX 64
+#define BOARD_SLOTS_MAX	   64
+#define BOARD_SWITCH_PORTS 2 /* of a switch that does not say */
 
 struct plan;
 struct unit; /* machine/unit.h */
@@ -52,6 +53,14 @@ int board_plan(struct plan *plan, struct spec *spec, bool on_root, struct diag *
 int board_spec_side(const struct vm_config *config, struct spec *spec, struct diag *diag);
 /* What a device of this (checked) spec is made on: the IOMMU is part of it. */
 struct platform *board_platform(struct vm *vm, struct spec *spec);
+/* Buses that a machine of these devices can have, the root bus among them. */
+unsigned int board_count_buses(struct vm_config *config);
+/*
+ * The bus where something of this spec goes: what bus= names, else the root bus or, unless on_root, that
+ * of a root port made for it. 0, or -errno with diag filled.
+ */
+int board_find_place(struct vm *vm, struct spec *spec, struct platform *platform, bool on_root,
+		     struct pci_bus **bus, struct diag *diag);
 /*
  * Puts a function where its spec says; without bus=, on the root bus or, unless on_root, behind a root
  * port made for it. 0, or -errno with diag filled. The owner detaches it.

@@ -119,17 +119,27 @@ static int plan_root_slot(struct plan *plan, struct diag *diag)
 	return 0;
 }
 
-int plan_port(struct plan *plan, const char *id, struct diag *diag)
+int plan_bus(struct plan *plan, const char *id, struct diag *diag)
 {
-	int err;
+	struct plan_bus *bus = &plan->buses[plan->nr_buses];
 
 	for (unsigned int i = 0; i < plan->nr_buses; i++)
 		if (!strcmp(plan->buses[i].id, id))
 			return diag_set(diag, -EEXIST, id, "there is a port of that id already");
-	err = plan_root_slot(plan, diag);
-	if (!err)
-		plan->buses[plan->nr_buses++] = (struct plan_bus){ .id = id, .group = -1 };
-	return err;
+	if (plan->nr_buses == ARRAY_SIZE(plan->buses))
+		return diag_set(diag, -ENOSPC, id, "more than %zu ports", ARRAY_SIZE(plan->buses));
+	*bus = (struct plan_bus){ .group = -1 };
+	if (snprintf(bus->id, sizeof(bus->id), "%s", id) >= (int)sizeof(bus->id))
+		return diag_set(diag, -EINVAL, id, "the name is too long");
+	plan->nr_buses++;
+	return 0;
+}
+
+int plan_port(struct plan *plan, const char *id, struct diag *diag)
+{
+	int err = plan_bus(plan, id, diag);
+
+	return err ? err : plan_root_slot(plan, diag);
 }
 
 int plan_slot(struct plan *plan, const char *bus, int group, struct diag *diag)

@@ -16,7 +16,7 @@
 
 /* A bus that bus= can name, and the host group whose functions fill its one slot. */
 struct plan_bus {
-	const char *id;
+	char id[40];
 	int group;
 	bool taken;
 };
@@ -27,7 +27,7 @@ struct plan {
 	bool thorough;
 	unsigned int nr_root; /* slots of the root bus that are taken */
 	unsigned int nr_buses;
-	struct plan_bus buses[VM_DEVICES_MAX]; /* root ports */
+	struct plan_bus buses[4 * VM_DEVICES_MAX]; /* behind ports */
 	unsigned int nr_refusals;
 	struct diag *refusals; /* owned */
 	struct host_limits limits;
@@ -60,6 +60,8 @@ void plan_note(struct plan *plan, const char *fmt, ...) __attribute__((format(pr
 int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct diag *diag);
 /* A root port of that name. -EEXIST when there is one, -ENOSPC when the root bus is full. */
 int plan_port(struct plan *plan, const char *id, struct diag *diag);
+/* A bus of that name behind a switch's port. -EEXIST, -ENOSPC. */
+int plan_bus(struct plan *plan, const char *id, struct diag *diag);
 /*
  * A slot for a function of host group `group` (-1: of none) on the bus of that name; NULL: behind a
  * port of its own. -ENOENT, -EBUSY when it is occupied, -ENOSPC.

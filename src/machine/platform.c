@@ -179,6 +179,16 @@ static void vm_ram_unlisten(struct platform *p, struct ram_listener *listener)
 	ram_release_pages(vm->ram);
 }
 
+static void vm_access(struct platform *p, uint64_t addr, void *data, unsigned int size, bool write)
+{
+	struct vm *vm = vm_of(p);
+
+	if (write)
+		bus_write(&vm->bus, &vm->loop_reader, BUS_MMIO, addr, data, size);
+	else
+		bus_read(&vm->bus, &vm->loop_reader, BUS_MMIO, addr, data, size);
+}
+
 static void vm_power(struct platform *p, enum power_event event, int status)
 {
 	struct vm *vm = vm_of(p);
@@ -220,5 +230,6 @@ const struct platform_ops vm_platform_ops = {
 	.slot_remove = vm_slot_remove,
 	.ram_listen = vm_ram_listen,
 	.ram_unlisten = vm_ram_unlisten,
+	.access = vm_access,
 	.power = vm_power,
 };

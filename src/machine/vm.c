@@ -206,6 +206,7 @@ int vm_create(struct sys *sys, struct vm_config *config, struct phases *phases, 
 	err = bus_init(&vm->bus);
 	if (err)
 		goto err_iommu;
+	bus_reader_add(&vm->bus, &vm->loop_reader, "a device's access to another");
 	err = ram_create(sys, &config->ram, &vm->ram, diag);
 	if (err)
 		goto err_bus;
@@ -268,6 +269,7 @@ err_kvm:
 err_ram:
 	ram_destroy(vm->ram);
 err_bus:
+	bus_reader_remove(&vm->bus, &vm->loop_reader);
 	bus_fini(&vm->bus);
 err_iommu:
 	iommu_none_destroy(vm->no_iommu);
@@ -297,6 +299,7 @@ void vm_destroy(struct vm *vm)
 	sys_close(vm->sys, &vm->vm_fd);
 	sys_close(vm->sys, &vm->kvm_fd);
 	ram_destroy(vm->ram);
+	bus_reader_remove(&vm->bus, &vm->loop_reader);
 	bus_fini(&vm->bus);
 	iommu_none_destroy(vm->no_iommu);
 	loop_destroy(vm->loop);

@@ -58,6 +58,7 @@ struct vm {
 	struct lock listeners_lock; /* LOCK_LEAF: the next field */
 	struct ram_listener *ram_listeners;
 	struct bus bus;
+	struct bus_reader loop_reader; /* the loop thread's, for a device's access to another */
 	struct irq_routes irq;
 	struct slots slots;
 	struct arch_vm *arch;

@@ -33,6 +33,7 @@ struct pci_bus {
 	struct pci_fabric *fabric;
 	struct pci_function *bridge; /* NULL: the root bus */
 	bool in_reset;		     /* bus_reset() is at it */
+	bool internal; /* of a switch: its downstream ports; else a link, or the root */
 	struct pci_function *functions[PCI_BUS_FUNCTIONS];
 };
 
@@ -86,6 +87,25 @@ static inline bool pci_touches(uint16_t offset, unsigned int size, unsigned int 
 	return offset < reg + len && reg < offset + size;
 }
 
+/*
+ * peer.c: which way a request for `range` (within one page) goes, which has not been translated. Takes
+ * LOCK_FABRIC.
+ */
+enum pci_way {
+	PCI_WAY_UP,	 /* to the root complex, and its IOMMU */
+	PCI_WAY_PEER,	 /* a switch hands it to a peer below */
+	PCI_WAY_NOWHERE, /* a switch claims it, and nobody takes it; or ACS blocks it */
+};
+enum pci_way pci_peer_way(const struct pci_function *fn, struct range range);
+/* Whether translated requests get past every port above (ACS translation blocking). */
+bool pci_peer_translated(const struct pci_function *fn);
+/*
+ * Reads or writes registers in memory BARs of the fabric. 0; -EFAULT where there are none, or where they
+ * are host memory. Loop thread, no lock held.
+ */
+int pci_peer_move(const struct pci_function *fn, uint64_t addr, void *buf, uint64_t len,
+		  bool write);
+
 /* msix.c, msi.c: a config write reached the capability; power-on state. */
 bool pci_msix_touched(const struct pci_function *fn, uint16_t offset, unsigned int size);
 void pci_msix_config_written(struct pci_function *fn);
@@ -132,6 +152,8 @@ void pci_port_loaded(struct pci_port *port);
 const struct pci_port_config *pci_port_config(const struct pci_port *port);
 /* The port a function is, or NULL. */
 struct pci_port *pci_port_of(struct pci_function *fn);
+/* The ACS bits the guest has enabled at the port; 0 where it has none. */
+uint16_t pci_port_acs(const struct pci_function *bridge);
 /* Something came to or went from the bus behind the bridge. */
 void pci_port_presence(struct pci_function *bridge);
 /* The bridge passes config accesses down: powered, and not holding what is behind in reset. */

@@ -24,6 +24,11 @@
  * A refused request is recorded by the unit and is the guest's own fault: what the device reports is
  * what real hardware does on an unsupported request or completer abort.
  *
+ * Peers. A request goes up the fabric. A switch whose port has no ACS redirection (or has it switched
+ * off) hands what lies in the window of another of its ports to that port, and no IOMMU sees it. What
+ * reaches the root complex is translated, and then is memory or a register of another device. A device that
+ * sets `peers` reaches registers either way; to any other, registers are as no memory at all.
+ *
  * One struct pci_dma per thread that does DMA: it holds that thread's IOTLB.
  */
 #ifndef AIRLOCK_PCI_DMA_H
@@ -36,6 +41,11 @@
 
 struct pci_dma {
 	struct pci_function *fn;
+	/*
+	 * Set after pci_dma_init() by a device that reads and writes on the loop thread only, with no
+	 * lock held: handlers of other devices take locks.
+	 */
+	bool peers;
 	struct iommu_section section;
 };
 
@@ -59,6 +69,12 @@ void pci_dma_fini(struct pci_dma *dma);
  */
 int pci_dma_read(struct pci_dma *dma, uint64_t addr, void *buf, uint64_t len);
 int pci_dma_write(struct pci_dma *dma, uint64_t addr, const void *buf, uint64_t len);
+
+/*
+ * Whether a translated request (iommu/ats.h) gets as far as the root complex: ports may block them
+ * (ACS). Loop thread, no lock held.
+ */
+bool pci_dma_may_translate(struct pci_dma *dma);
 
 /* 0, and then pci_dma_end() is owed; -EPERM without bus mastering. */
 int pci_dma_begin(struct pci_dma *dma);

@@ -85,7 +85,8 @@ static struct pci_function *fabric_target(struct pci_fabric *fabric, const struc
 {
 	const struct pci_bus *bus = fabric_route(fabric, a->bus);
 
-	if (!bus || (bus->bridge && PCI_DEV(a->devfn) && !pci_bridge_forwards_ari(bus->bridge)))
+	if (!bus || (bus->bridge && !bus->internal && PCI_DEV(a->devfn) &&
+		     !pci_bridge_forwards_ari(bus->bridge)))
 		return NULL;
 	return bus->functions[a->devfn];
 }
@@ -298,7 +299,7 @@ struct pci_bus *pci_fabric_root(struct pci_fabric *fabric)
 
 int pci_bus_free_slot(const struct pci_bus *bus)
 {
-	unsigned int devices = bus->bridge ? 1 : PCI_BUS_DEVICES;
+	unsigned int devices = bus->bridge && !bus->internal ? 1 : PCI_BUS_DEVICES;
 
 	for (unsigned int i = 0; i < devices; i++) {
 		if (!bus->functions[PCI_DEVFN(i, 0)])

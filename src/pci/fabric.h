@@ -68,6 +68,21 @@ struct pci_port_config {
 };
 int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config *config,
 			 struct pci_bus **bus, struct diag *diag);
+/*
+ * A switch: an upstream port at a free slot of `parent`, and behind it downstream ports whose buses are
+ * named "ID.0", "ID.1", ... acs: the downstream ports have an ACS capability; without, what is behind
+ * them reaches each other past the IOMMU. The fabric owns it. 0, or -errno with diag filled, and then what
+ * was made of it stays until the fabric goes.
+ */
+struct pci_switch_config {
+	const char *id;
+	unsigned int nr_ports; /* 1..32 */
+	uint8_t slot_number;   /* of the first downstream port; the others follow */
+	bool acs;
+	struct platform *platform; /* as of struct pci_port_config */
+};
+int pci_switch_create(struct pci_fabric *fabric, const struct pci_switch_config *config,
+		      struct pci_bus *parent, struct diag *diag);
 /* The secondary bus of the port named id (the root bus for "root"), or NULL. */
 struct pci_bus *pci_fabric_find_bus(struct pci_fabric *fabric, const char *id);
 

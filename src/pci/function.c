@@ -222,7 +222,7 @@ int pci_function_attach(struct pci_function *fn, struct pci_bus *bus, uint8_t de
 	int err = -EINVAL;
 
 	lock_take(&bus->fabric->lock);
-	if (!bus->bridge || !PCI_DEV(devfn))
+	if (!bus->bridge || bus->internal || !PCI_DEV(devfn))
 		err = pci_function_join(fn, bus, devfn);
 	lock_drop(&bus->fabric->lock);
 	return err;

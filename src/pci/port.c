@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Root ports: a bridge (header type 1) whose secondary bus is a link with one slot at its end.
+ * Ports: a bridge (header type 1) whose secondary bus is a link with one slot at its end; or, for the
+ * upstream port of a switch, the bus that its downstream ports are on.
  *
  * The slot's registers say what is so: empty or occupied, link up or down, and which of the two
  * changed. It offers no hotplug (slot capabilities without HPC), so nothing reports a change by
@@ -17,19 +18,31 @@
 #include "pci/bus.h"
 
 /* The generic ids of a root port without a maker (QEMU project, docs/specs/pci-ids). */
-#define PORT_VENDOR	   0x1b36
-#define PORT_DEVICE	   0x000c
-#define PORT_CLASS	   0x060400
-#define PORT_LINK_WIDTH	   16
-#define PORT_SPEEDS	   GENMASK(4, 1) /* 2.5 to 16 GT/s in LNKCAP2 */
-#define PORT_READ_512	   2
-#define PORT_MSI_LEN	   0x18 /* 64-bit, with masks */
-#define PORT_ACS_LEN	   8
-#define PORT_ACS_BITS	   (PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
+#define PORT_VENDOR	0x1b36
+#define PORT_DEVICE	0x000c
+#define PORT_CLASS	0x060400
+#define PORT_LINK_WIDTH 16
+#define PORT_SPEEDS	GENMASK(4, 1) /* 2.5 to 16 GT/s in LNKCAP2 */
+#define PORT_READ_512	2
+#define PORT_MSI_LEN	0x18 /* 64-bit, with masks */
+#define PORT_ACS_LEN	8
+#define PORT_ACS_BITS	(PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
+#define PORT_LINK_UP                                       \
+	(FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT) | \
+	 FIELD_PREP(PCI_EXP_LNK_WIDTH, PORT_LINK_WIDTH))
 #define PCIE_CAP_VERSION_2 2
 
+/* Which end of a link, and of what; as in the PCI Express capability. */
+enum port_type {
+	PORT_ROOT = PCI_EXP_ROOT_PORT,
+	PORT_UPSTREAM = PCI_EXP_UPSTREAM,
+	PORT_DOWNSTREAM = PCI_EXP_DOWNSTREAM,
+};
+
 struct pci_port {
-	struct pci_function fn;
+	struct pci_function fn; /* first */
+	enum port_type type;
+	uint16_t acs; /* offset of its capability; 0: none */
 	struct pci_bus bus;
 	struct pci_port_config config; /* .id is `id` */
 	char id[PORT_ID_MAX];
@@ -154,6 +167,9 @@ static void port_set_link(struct pci_function *fn)
 	bool up = present && !(port_get(fn, disable) & PCI_EXP_LNKCTL_DISABLE);
 	unsigned int v = port_get(fn, slot);
 
+	/* Its link is the one above it: that is up, or nobody would see the port. */
+	if (pci_port_of(fn)->type == PORT_UPSTREAM)
+		return;
 	if (present != !!(v & PCI_EXP_SLTSTA_PRESENT))
 		v ^= PCI_EXP_SLTSTA_PRESENT | PCI_EXP_SLTSTA_PRESENCE_CHANGED;
 	if (present)
@@ -162,11 +178,7 @@ static void port_set_link(struct pci_function *fn)
 		v |= PCI_EXP_SLTSTA_LINK_CHANGED;
 	pci_config_set(fn, (uint16_t)slot, 2, v);
 	pci_config_set(fn, (uint16_t)link, 2,
-		       PCI_EXP_LNKSTA_SLOT_CLOCK |
-			       (up ? FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT) |
-						FIELD_PREP(PCI_EXP_LNK_WIDTH, PORT_LINK_WIDTH) |
-						PCI_EXP_LNKSTA_ACTIVE
-				   : 0));
+		       PCI_EXP_LNKSTA_SLOT_CLOCK | (up ? PORT_LINK_UP | PCI_EXP_LNKSTA_ACTIVE : 0));
 }
 
 void pci_port_presence(struct pci_function *bridge)
@@ -238,12 +250,38 @@ static void port_init_header(struct pci_function *fn)
 	pci_config_set(fn, PCI_PREFETCH_LIMIT, 2, PCI_PREFETCH_64);
 }
 
-static void port_init_pcie(struct pci_function *fn, uint8_t cap, uint8_t slot_number)
+static void port_init_slot(struct pci_function *fn, uint8_t cap, uint8_t slot_number)
 {
+	pci_config_permit(fn, cap + PCI_EXP_LNKCTL, 2,
+			  PCI_EXP_LNKCTL_RCB | PCI_EXP_LNKCTL_DISABLE |
+				  PCI_EXP_LNKCTL_COMMON_CLOCK | PCI_EXP_LNKCTL_EXT_SYNC,
+			  0);
+	pci_config_set(fn, cap + PCI_EXP_LNKSTA, 2, PCI_EXP_LNKSTA_SLOT_CLOCK);
+	pci_config_set(fn, cap + PCI_EXP_SLTCAP, 4, FIELD_PREP(PCI_EXP_SLTCAP_NUMBER, slot_number));
+	pci_config_permit(fn, cap + PCI_EXP_SLTCTL, 2, PCI_EXP_SLTCTL_LINK_ENABLE, 0);
+	pci_config_permit(fn, cap + PCI_EXP_SLTSTA, 2, 0,
+			  PCI_EXP_SLTSTA_PRESENCE_CHANGED | PCI_EXP_SLTSTA_LINK_CHANGED);
+	pci_config_set(fn, cap + PCI_EXP_DEVCAP2, 4, PCI_EXP_DEVCAP2_ARI);
+	pci_config_permit(fn, cap + PCI_EXP_DEVCTL2, 2, PCI_EXP_DEVCTL2_ARI, 0);
+}
+
+static void port_init_root(struct pci_function *fn, uint8_t cap)
+{
+	pci_config_permit(fn, cap + PCI_EXP_RTCTL, 2,
+			  PCI_EXP_RTCTL_ERRORS | PCI_EXP_RTCTL_PME | PCI_EXP_RTCTL_CRS, 0);
+	pci_config_set(fn, cap + PCI_EXP_RTCAP, 2, PCI_EXP_RTCAP_CRS);
+	pci_config_permit(fn, cap + PCI_EXP_RTSTA, 4, 0, PCI_EXP_RTSTA_PME);
+}
+
+static void port_init_pcie(struct pci_function *fn, uint8_t cap, enum port_type type,
+			   uint8_t slot_number)
+{
+	bool slot = type != PORT_UPSTREAM;
+
 	fn->pcie_cap = cap;
 	pci_config_set(fn, cap + PCI_EXP_FLAGS, 2,
 		       FIELD_PREP(PCI_EXP_VERSION, PCIE_CAP_VERSION_2) |
-			       FIELD_PREP(PCI_EXP_TYPE, PCI_EXP_ROOT_PORT) | PCI_EXP_SLOT);
+			       FIELD_PREP(PCI_EXP_TYPE, type) | (slot ? PCI_EXP_SLOT : 0));
 	pci_config_set(fn, cap + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER);
 	pci_config_set(fn, cap + PCI_EXP_DEVCTL, 2, FIELD_PREP(PCI_EXP_DEVCTL_READ, PORT_READ_512));
 	pci_config_permit(fn, cap + PCI_EXP_DEVCTL, 2,
@@ -254,41 +292,31 @@ static void port_init_pcie(struct pci_function *fn, uint8_t cap, uint8_t slot_nu
 	pci_config_set(fn, cap + PCI_EXP_LNKCAP, 4,
 		       FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT) |
 			       FIELD_PREP(PCI_EXP_LNK_WIDTH, PORT_LINK_WIDTH) |
-			       PCI_EXP_LNKCAP_ACTIVE | PCI_EXP_LNKCAP_ASPM_OPTIONAL |
+			       (slot ? PCI_EXP_LNKCAP_ACTIVE : 0) | PCI_EXP_LNKCAP_ASPM_OPTIONAL |
 			       FIELD_PREP(PCI_EXP_LNKCAP_PORT, slot_number));
-	pci_config_permit(fn, cap + PCI_EXP_LNKCTL, 2,
-			  PCI_EXP_LNKCTL_RCB | PCI_EXP_LNKCTL_DISABLE |
-				  PCI_EXP_LNKCTL_COMMON_CLOCK | PCI_EXP_LNKCTL_EXT_SYNC,
-			  0);
-	pci_config_set(fn, cap + PCI_EXP_LNKSTA, 2, PCI_EXP_LNKSTA_SLOT_CLOCK);
-	pci_config_set(fn, cap + PCI_EXP_SLTCAP, 4, FIELD_PREP(PCI_EXP_SLTCAP_NUMBER, slot_number));
-	pci_config_permit(fn, cap + PCI_EXP_SLTCTL, 2, PCI_EXP_SLTCTL_LINK_ENABLE, 0);
-	pci_config_permit(fn, cap + PCI_EXP_SLTSTA, 2, 0,
-			  PCI_EXP_SLTSTA_PRESENCE_CHANGED | PCI_EXP_SLTSTA_LINK_CHANGED);
-	pci_config_permit(fn, cap + PCI_EXP_RTCTL, 2,
-			  PCI_EXP_RTCTL_ERRORS | PCI_EXP_RTCTL_PME | PCI_EXP_RTCTL_CRS, 0);
-	pci_config_set(fn, cap + PCI_EXP_RTCAP, 2, PCI_EXP_RTCAP_CRS);
-	pci_config_permit(fn, cap + PCI_EXP_RTSTA, 4, 0, PCI_EXP_RTSTA_PME);
-	pci_config_set(fn, cap + PCI_EXP_DEVCAP2, 4, PCI_EXP_DEVCAP2_ARI);
-	pci_config_permit(fn, cap + PCI_EXP_DEVCTL2, 2, PCI_EXP_DEVCTL2_ARI, 0);
 	pci_config_set(fn, cap + PCI_EXP_LNKCAP2, 4, PORT_SPEEDS);
 	pci_config_set(fn, cap + PCI_EXP_LNKCTL2, 2,
 		       FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT));
 	pci_config_permit(fn, cap + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNK_SPEED, 0);
+	if (slot)
+		port_init_slot(fn, cap, slot_number);
+	else
+		pci_config_set(fn, cap + PCI_EXP_LNKSTA, 2, PORT_LINK_UP);
+	if (type == PORT_ROOT)
+		port_init_root(fn, cap);
 }
 
 /* Every capability of the list fits by construction; what can fail is memory. */
 static int port_init_capabilities(struct pci_port *port)
 {
 	struct pci_function *fn = &port->fn;
-	uint16_t acs;
 	uint8_t cap;
 	int err;
 
 	err = pci_add_capability(fn, PCI_CAP_PCIE, PCI_EXP_CAP_LEN, &cap);
 	if (err)
 		return err;
-	port_init_pcie(fn, cap, port->config.slot_number);
+	port_init_pcie(fn, cap, port->type, port->config.slot_number);
 
 	err = pci_add_capability(fn, PCI_CAP_PM, PCI_PM_CAP_LEN, &cap);
 	if (err)
@@ -309,22 +337,23 @@ static int port_init_capabilities(struct pci_port *port)
 	if (err || !port->config.acs)
 		return err;
 
-	err = pci_add_ext_capability(fn, PCI_EXT_CAP_ACS, 1, PORT_ACS_LEN, &acs);
+	err = pci_add_ext_capability(fn, PCI_EXT_CAP_ACS, 1, PORT_ACS_LEN, &port->acs);
 	if (err)
 		return err;
-	pci_config_set(fn, acs + PCI_ACS_CAP, 2, PORT_ACS_BITS);
-	pci_config_permit(fn, acs + PCI_ACS_CTRL, 2, PORT_ACS_BITS, 0);
+	pci_config_set(fn, port->acs + PCI_ACS_CAP, 2, PORT_ACS_BITS);
+	pci_config_permit(fn, port->acs + PCI_ACS_CTRL, 2, PORT_ACS_BITS, 0);
 	return 0;
 }
 
-int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config *config,
-			 struct pci_bus **bus, struct diag *diag)
+static int port_create(struct pci_bus *parent, const struct pci_port_config *config,
+		       enum port_type type, struct pci_bus **bus, struct diag *diag)
 {
 	static const struct pci_ids ids = {
 		.vendor = PORT_VENDOR,
 		.device = PORT_DEVICE,
 		.class_code = PORT_CLASS,
 	};
+	struct pci_fabric *fabric = parent->fabric;
 	struct pci_port *port, **tail;
 	int slot, err;
 
@@ -333,19 +362,21 @@ int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config
 				PORT_ID_MAX - 1);
 	if (pci_fabric_find_bus(fabric, config->id))
 		return diag_set(diag, -EEXIST, config->id, "there is a bus of this name already");
-	slot = pci_bus_free_slot(&fabric->root);
+	slot = pci_bus_free_slot(parent);
 	if (slot < 0)
-		return diag_set(diag, slot, config->id, "all %d slots of the root bus are taken",
-				PCI_BUS_DEVICES);
+		return diag_set(diag, slot, config->id, "no slot of %s is free",
+				parent->bridge ? parent->bridge->name : "the root bus");
 
 	port = calloc(1, sizeof(*port));
 	if (!port)
 		return diag_set(diag, -ENOMEM, config->id, "out of memory");
+	port->type = type;
 	port->config = *config;
 	snprintf(port->id, sizeof(port->id), "%s", config->id);
 	port->config.id = port->id;
 	port->bus.fabric = fabric;
 	port->bus.bridge = &port->fn;
+	port->bus.internal = type == PORT_UPSTREAM;
 
 	pci_function_init(&port->fn, config->platform ? config->platform : fabric->platform, NULL,
 			  &port_ops, &ids, port->id);
@@ -354,7 +385,7 @@ int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config
 	err = port_init_capabilities(port);
 	if (err)
 		goto err_fini;
-	err = pci_function_attach(&port->fn, &fabric->root, PCI_DEVFN(slot, 0));
+	err = pci_function_attach(&port->fn, parent, PCI_DEVFN(slot, 0));
 	if (err)
 		goto err_fini;
 	for (tail = &fabric->ports; *tail; tail = &(*tail)->next)
@@ -366,15 +397,47 @@ int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config
 err_fini:
 	pci_function_fini(&port->fn);
 	free(port);
-	return diag_set(diag, err, config->id, "the root port cannot be made: %s", strerror(-err));
+	return diag_set(diag, err, config->id, "the port cannot be made: %s", strerror(-err));
+}
+
+int pci_root_port_create(struct pci_fabric *fabric, const struct pci_port_config *config,
+			 struct pci_bus **bus, struct diag *diag)
+{
+	return port_create(&fabric->root, config, PORT_ROOT, bus, diag);
+}
+
+int pci_switch_create(struct pci_fabric *fabric, const struct pci_switch_config *config,
+		      struct pci_bus *parent, struct diag *diag)
+{
+	struct pci_port_config port = { .id = config->id, .platform = config->platform };
+	struct pci_bus *internal, *bus;
+	char id[PORT_ID_MAX + 16];
+	int err;
+
+	if (!config->nr_ports || config->nr_ports > PCI_BUS_DEVICES)
+		return diag_set(diag, -EINVAL, config->id, "a switch has 1 to %d ports",
+				PCI_BUS_DEVICES);
+	err = port_create(parent, &port, PORT_UPSTREAM, &internal, diag);
+	port.id = id;
+	port.acs = config->acs;
+	for (unsigned int i = 0; i < config->nr_ports && !err; i++) {
+		snprintf(id, sizeof(id), "%s.%u", config->id, i);
+		port.slot_number = (uint8_t)(config->slot_number + i);
+		err = port_create(internal, &port, PORT_DOWNSTREAM, &bus, diag);
+	}
+	return err;
 }
 
 void pci_ports_destroy(struct pci_fabric *fabric)
 {
-	struct pci_port *port;
+	/* Newest first: a port is younger than the one above it. */
+	while (fabric->ports) {
+		struct pci_port **tail = &fabric->ports, *port;
 
-	while ((port = fabric->ports)) {
-		fabric->ports = port->next;
+		while ((*tail)->next)
+			tail = &(*tail)->next;
+		port = *tail;
+		*tail = NULL;
 		pci_function_detach(&port->fn);
 		pci_function_fini(&port->fn);
 		free(port);
@@ -411,4 +474,13 @@ void pci_port_loaded(struct pci_port *port)
 const struct pci_port_config *pci_port_config(const struct pci_port *port)
 {
 	return &port->config;
+}
+
+uint16_t pci_port_acs(const struct pci_function *fn)
+{
+	const struct pci_port *port = (const void *)fn;
+
+	if (fn->ops != &port_ops || !port->acs)
+		return 0;
+	return port_get(fn, port->acs + PCI_ACS_CTRL);
 }

@@ -5,7 +5,8 @@
  *
  * Unless a function says otherwise it may be called from any thread and under a device's lock, and
  * reports 0 or -errno. Nothing here calls back into a device except bus_region and irq_eoi
- * handlers, which run on vCPU threads with no lock held.
+ * handlers, which run on vCPU threads, or for another
+ * device's access on the loop's, with no lock held.
  */
 #ifndef AIRLOCK_PLATFORM_PLATFORM_H
 #define AIRLOCK_PLATFORM_PLATFORM_H
@@ -159,6 +160,13 @@ struct platform_ops {
 	int (*ram_listen)(struct platform *p, struct ram_listener *listener);
 	/* Takes everything back from it. */
 	void (*ram_unlisten)(struct platform *p, struct ram_listener *listener);
+
+	/*
+	 * One access by a device to another's registers: as a vCPU's, of 1, 2, 4 or 8 bytes. What no
+	 * region claims reads as all ones. Loop thread, no lock held.
+	 */
+	void (*access)(struct platform *p, uint64_t addr, void *data, unsigned int size,
+		       bool write);
 
 	/*
 	 * Asks; it happens later, on the loop. status matters for POWER_EXIT only. With no lock held:

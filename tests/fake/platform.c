@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bug.h"
+#include "base/endian.h"
 
 static struct fake_platform *fake_of(struct platform *p)
 {
@@ -343,6 +344,17 @@ static void fake_ram_unlisten(struct platform *p, struct ram_listener *listener)
 		listener->remove(listener->opaque, fake->ram[i].gpa, fake->ram[i].hva);
 }
 
+static void fake_access(struct platform *p, uint64_t addr, void *data, unsigned int size,
+			bool write)
+{
+	struct fake_platform *fake = fake_of(p);
+
+	if (write)
+		fake_bus_write(fake, BUS_MMIO, addr, size, le_load(data, size));
+	else
+		le_store(data, size, fake_bus_read(fake, BUS_MMIO, addr, size));
+}
+
 static void fake_power(struct platform *p, enum power_event event, int status)
 {
 	fake_of(p)->power = (struct fake_power){ true, event, status };
@@ -369,6 +381,7 @@ static const struct platform_ops fake_ops = {
 	.slot_remove = fake_slot_remove,
 	.ram_listen = fake_ram_listen,
 	.ram_unlisten = fake_ram_unlisten,
+	.access = fake_access,
 	.power = fake_power,
 };
 

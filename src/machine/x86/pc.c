@@ -174,7 +174,7 @@ static int pc_create_legacy(struct vm *vm, struct diag *diag)
 }
 
 /*
- * ECAM covers the buses this machine can have, a port for each device, and no more: Linux knocks on
+ * ECAM covers the buses this machine can have, a port for each device and of each switch, and no more: Linux knocks on
  * every device number of every bus the MCFG table names, 64 exits for each bus that is not there.
  *
  * Above RAM there are three quarters of the guest's physical address space: the upper half is the
@@ -184,7 +184,7 @@ static int pc_create_fabric(struct vm *vm, struct diag *diag)
 {
 	uint64_t top = BIT64(vm->arch->phys_bits), half = top / 2;
 	struct pci_fabric_config config = {
-		.ecam = range_of(LAYOUT_ECAM, MIB(1 + vm->config->nr_devices)),
+		.ecam = range_of(LAYOUT_ECAM, MIB(board_count_buses(vm->config))),
 		.mmio32 = range_of(LAYOUT_MMIO32_LOW, LAYOUT_MMIO32_LOW_SIZE),
 		.io = range_of(LAYOUT_PCI_IO, LAYOUT_PCI_IO_SIZE),
 		.intx_pins = { LAYOUT_IRQ_INTX, LAYOUT_IRQ_INTX + 1, LAYOUT_IRQ_INTX + 2,
@@ -199,6 +199,9 @@ static int pc_create_fabric(struct vm *vm, struct diag *diag)
 			 vm->arch->phys_bits);
 		return diag_remedy(diag, -E2BIG, "give the guest less memory");
 	}
+	if (range_len(config.ecam) > LAYOUT_ECAM_SIZE)
+		return diag_set(diag, -E2BIG, "PCI", "more than %u buses",
+				(unsigned int)(LAYOUT_ECAM_SIZE / MIB(1)));
 	config.mmio64 = range_of(half, half);
 	err = pci_fabric_create(&vm->platform, &config, &vm->board->fabric);
 	return err ? diag_set(diag, err, "PCI", "%s", strerror(-err)) : 0;
