@@ -72,6 +72,12 @@ static inline void trace_vfio_reset(const char *device, const char *method, int 
 	TRACE3(vfio_reset, device, method, err);
 }
 
+/* A guest's IOMMU put a passed-through device behind other tables: enum iommu_attach. */
+static inline void trace_vfio_attach(const char *device, unsigned int how)
+{
+	TRACE2(vfio_attach, device, how);
+}
+
 /* A remapping unit refused a request: who, where, and the specification's reason. */
 static inline void trace_iommu_fault(uint16_t rid, uint64_t addr, unsigned int reason)
 {

@@ -15,6 +15,10 @@
 #include "host/limits.h"
 #include "sys/loop.h"
 
+/* Writes here are interrupts (VT-d 3.14; AMD-Vi 2.1.2). */
+#define DMA_MSI_FIRST 0xfee00000ull
+#define DMA_MSI_LAST  0xfeefffffull
+
 /* Stretches of guest RAM a VM can have: two at the start, the rest plugged in later. */
 #define DMA_RAM_MAX 64
 
@@ -37,6 +41,8 @@ struct dma_space {
 	struct dma_grants grants;
 	struct dma_ram ram[DMA_RAM_MAX]; /* ascending, disjoint */
 	unsigned int nr_ram;
+	bool identity; /* holds, or is to hold, all of RAM one to one */
+	bool filled;   /* and does; RAM that comes is granted as it comes */
 	struct ram_listener listener;
 	struct diag refusal;
 };
@@ -434,6 +440,131 @@ static void dma_ram_delete(struct dma_space *space, struct range gpa_range)
 	}
 }
 
+/* One to one. */
+static int dma_grant_ram(struct dma_space *space, struct range ram, struct diag *diag)
+{
+	return dma_map_locked(space, iova(ram.first), gpa(ram.first), range_len(ram),
+			      DMA_READ | DMA_WRITE, diag);
+}
+
+static void dma_release_all(struct dma_space *space)
+{
+	while (space->grants.nr)
+		dma_release_locked(space, space->grants.nr - 1);
+}
+
+void dma_space_switch(struct dma_space *space, bool identity)
+{
+	BUG_ON(!space->config.mirror);
+	lock_take(&space->lock);
+	dma_release_all(space);
+	space->identity = identity;
+	space->filled = false;
+	lock_drop(&space->lock);
+}
+
+int dma_space_fill(struct dma_space *space, struct diag *diag)
+{
+	int err = 0;
+
+	lock_take(&space->lock);
+	if (space->identity && !space->filled) {
+		for (unsigned int i = 0; i < space->nr_ram && !err; i++)
+			err = dma_grant_ram(space, space->ram[i].gpa, diag);
+		if (err) {
+			dma_release_all(space);
+			dma_figure_add(&space->figures.nr_refused, 1);
+		}
+		space->filled = !err;
+	}
+	lock_drop(&space->lock);
+	return err;
+}
+
+/* The next stretch of [*first, last] that is RAM, with nothing the host keeps free between; or not. */
+static bool dma_next_ram(const struct dma_space *space, uint64_t *first, uint64_t last,
+			 struct range *out)
+{
+	for (unsigned int i = 0; i < space->nr_ram; i++) {
+		struct range ram = space->ram[i].gpa;
+
+		if (ram.last < *first)
+			continue;
+		if (ram.first > last)
+			return false;
+		*out = (struct range){ max_u64(ram.first, *first), min_u64(ram.last, last) };
+		*first = out->last + 1;
+		return true;
+	}
+	return false;
+}
+
+/* Grants [at, at + len) where `from` is RAM. The first error, with what came before still granted. */
+static int dma_map_pieces(struct dma_space *space, struct range at, uint64_t from,
+			  unsigned int prot, struct diag *diag)
+{
+	uint64_t gpa_first = from, gpa_last;
+	struct range piece;
+	int err = 0;
+
+	/* What is beyond the address space is no RAM either. */
+	gpa_last = from + min_u64(range_len(at) - 1, UINT64_MAX - from);
+	while (!err && dma_next_ram(space, &gpa_first, gpa_last, &piece)) {
+		err = dma_map_locked(space, iova(at.first + (piece.first - from)), gpa(piece.first),
+				     range_len(piece), prot, diag);
+		if (gpa_first > gpa_last)
+			break;
+	}
+	return err;
+}
+
+static void dma_release_range(struct dma_space *space, struct range r)
+{
+	size_t first = dma_grants_find(&space->grants, r.first), end = first;
+
+	while (end < space->grants.nr && range_contains(r, space->grants.grant[end].at))
+		end++;
+	while (end > first)
+		dma_release_locked(space, --end);
+}
+
+int dma_map_guest(struct dma_space *space, iova_t at, gpa_t from, uint64_t len, unsigned int prot,
+		  struct diag *diag)
+{
+	static const struct range msi = { DMA_MSI_FIRST, DMA_MSI_LAST };
+	struct range r;
+	int err = range_make(at.v, len, &r);
+
+	if (err)
+		return diag_set(diag, err, space->config.name,
+				"0x%" PRIx64 " bytes at 0x%" PRIx64 " are not a range of addresses",
+				len, at.v);
+	lock_take(&space->lock);
+	if (dma_grants_overlap(&space->grants, r)) {
+		lock_drop(&space->lock);
+		return diag_set(diag, -EEXIST, space->config.name,
+				"0x%" PRIx64 "-0x%" PRIx64 " overlaps a grant that exists", r.first,
+				r.last);
+	}
+	if (!range_overlaps(r, msi)) {
+		err = dma_map_pieces(space, r, from.v, prot, diag);
+	} else {
+		/* Writes there are interrupts, whatever a table says. */
+		if (r.first < msi.first)
+			err = dma_map_pieces(space, (struct range){ r.first, msi.first - 1 },
+					     from.v, prot, diag);
+		if (!err && r.last > msi.last)
+			err = dma_map_pieces(space, (struct range){ msi.last + 1, r.last },
+					     from.v + (msi.last + 1 - r.first), prot, diag);
+	}
+	if (err) {
+		dma_release_range(space, r);
+		dma_figure_add(&space->figures.nr_refused, 1);
+	}
+	lock_drop(&space->lock);
+	return err;
+}
+
 static int dma_ram_added(void *opaque, struct range gpa_range, void *hva)
 {
 	struct dma_space *space = opaque;
@@ -442,9 +573,8 @@ static int dma_ram_added(void *opaque, struct range gpa_range, void *hva)
 	lock_take(&space->lock);
 	diag_clear(&space->refusal);
 	err = dma_ram_insert(space, gpa_range, hva, &space->refusal);
-	if (!err && space->config.identity) {
-		err = dma_map_locked(space, iova(gpa_range.first), gpa(gpa_range.first),
-				     range_len(gpa_range), DMA_READ | DMA_WRITE, &space->refusal);
+	if (!err && space->filled) {
+		err = dma_grant_ram(space, gpa_range, &space->refusal);
 		if (err)
 			dma_ram_delete(space, gpa_range);
 	}
@@ -481,7 +611,10 @@ int dma_space_create(const struct dma_space_config *config, struct dma_space **o
 
 	if (!space)
 		return diag_set(diag, -ENOMEM, config->name, "out of memory");
+	BUG_ON(config->identity && config->mirror);
 	space->config = *config;
+	space->identity = space->filled = config->identity;
+	space->listener.lazy = config->mirror;
 	space->listener.add = dma_ram_added;
 	space->listener.remove = dma_ram_removed;
 	space->listener.opaque = space;
@@ -500,8 +633,7 @@ void dma_space_destroy(struct dma_space *space)
 	if (!space)
 		return;
 	lock_take(&space->lock);
-	while (space->grants.nr)
-		dma_release_locked(space, space->grants.nr - 1);
+	dma_release_all(space);
 	lock_drop(&space->lock);
 	dma_grants_fini(&space->grants);
 	lock_fini(&space->lock);

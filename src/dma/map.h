@@ -13,8 +13,13 @@
  * IOTLB); only then may it be reused.
  *
  * RAM becomes known to a space through its struct ram_listener. In a space with `identity` set each
- * window of RAM is granted at once at the guest-physical address (no guest IOMMU); otherwise
- * grants are made one by one by whoever mirrors the guest's tables.
+ * window of RAM is granted at once at the guest-physical address (no guest IOMMU). In a `mirror`
+ * grants are made one by one by whoever follows the guest's tables; while the guest's IOMMU lets the
+ * device through as it is (dma_space_switch()), all of RAM is granted there too, but only once the
+ * device may use it (dma_space_fill()): a guest that translates from the start never pins it all.
+ *
+ * Grants of a mirror are never merged: the kernel would refuse to split what the guest unmaps in
+ * pieces.
  *
  * Locks: each space has a LOCK_DMA; all functions may be called from any thread below that rank.
  * The kernel calls that pin memory run under it, for they are the slow part of a grant.
@@ -59,6 +64,7 @@ struct dma_space_config {
 	const struct dma_backend_ops *ops;
 	void *backend; /* borrowed; lives longer */
 	bool identity;
+	bool mirror; /* and not identity */
 };
 
 struct dma_stats {
@@ -97,6 +103,22 @@ int dma_map(struct dma_space *space, iova_t at, gpa_t from, uint64_t len, unsign
 int dma_unmap(struct dma_space *space, iova_t at, uint64_t len);
 /* Takes back every grant that lies wholly in r; -EBUSY, and nothing done, if one straddles it. */
 int dma_unmap_range(struct dma_space *space, struct range r);
+
+/*
+ * The same for what a guest's tables map: those pieces of [from, from + len) that are RAM, outside of
+ * the MSI window. What is neither is not reached by the device, and no error: a guest may map what it
+ * likes. Errors are the host's limits, and nothing of the range is granted then.
+ */
+int dma_map_guest(struct dma_space *space, iova_t at, gpa_t from, uint64_t len, unsigned int prot,
+		  struct diag *diag);
+
+/*
+ * Of a mirror: everything granted goes; from here on it is to hold all of RAM one to one (identity),
+ * once it is filled, or what dma_map_guest() says.
+ */
+void dma_space_switch(struct dma_space *space, bool identity);
+/* Of a mirror that is to hold all of RAM: grants it. Harmless otherwise. 0 or as dma_map(). */
+int dma_space_fill(struct dma_space *space, struct diag *diag);
 
 /* The grant that covers addr: what a device would reach there. False: nothing. */
 bool dma_lookup(struct dma_space *space, iova_t addr, gpa_t *to, unsigned int *prot);

@@ -39,21 +39,21 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 	return spec_bool(spec, "allow-no-reset", &config->allow_no_reset, diag);
 }
 
-/* The host's IOMMU does not follow a guest's tables: what the guest maps would not be what is mapped. */
-static int vfio_class_side(const struct vm_config *config, struct spec *spec, struct diag *diag)
+static bool vfio_class_guarded(const struct vm_config *config, struct spec *spec)
 {
 	bool behind = config->has_iommu;
-	int err = board_spec_check(config, spec, diag);
 
-	if (!err)
-		err = spec_bool(spec, "iommu", &behind, diag);
-	if (err || !behind)
-		return err;
-	diag_set(diag, -ENOTSUP, spec->whole,
-		 "a passed-through device cannot be behind the guest's IOMMU");
-	return diag_remedy(
-		diag, -ENOTSUP,
-		"leave it out with iommu=off: it then reaches all of the guest's memory");
+	spec_bool(spec, "iommu", &behind, NULL);
+	return behind;
+}
+
+bool devices_need_mirror(struct vm_config *config)
+{
+	for (unsigned int i = 0; i < config->nr_devices; i++)
+		if (!strcmp(config->devices[i].class_name, "vfio") &&
+		    vfio_class_guarded(config, &config->devices[i]))
+			return true;
+	return false;
 }
 
 static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *diag)
@@ -64,10 +64,10 @@ static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 
 	spec_text(spec, "container");
 	if (!err)
-		err = vfio_class_side(plan->config, spec, diag);
+		err = board_spec_check(plan->config, spec, diag);
 	if (err)
 		return err;
-	err = plan_vfio(plan, &config, diag);
+	err = plan_vfio(plan, &config, vfio_class_guarded(plan->config, spec), diag);
 	/* A device that is refused has its place all the same: what is wrong with that is said too. */
 	if (err == -EEXIST)
 		return err;
@@ -103,10 +103,12 @@ static int vfio_class_create(struct vm *vm, struct spec *spec, struct diag *diag
 	if (!err)
 		err = board_vfio(vm, spec_text(spec, "container"), &context, diag);
 	if (!err)
-		err = board_slot_find(vm->board, &vm->unguarded, spec_text(spec, "bus"), host.group,
-				      &slot, diag);
+		err = board_slot_find(vm->board, board_platform(vm, spec), spec_text(spec, "bus"),
+				      host.group, &slot, diag);
 	if (err)
 		return err;
+	if (vfio_class_guarded(vm->config, spec))
+		config.guard = &vm->platform;
 	config.released = vfio_class_released;
 	config.opaque = vm;
 	err = vfio_pci_create(context, &config, diag, &dev);

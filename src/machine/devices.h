@@ -32,5 +32,7 @@ const struct device_class *device_class_find(const char *name);
 const struct device_class *device_class_at(unsigned int i);
 /* -EINVAL naming the classes there are. */
 int device_class_unknown(const struct spec *spec, struct diag *diag);
+/* A passed-through device goes behind the guest's IOMMU: the host must be able to follow its tables. */
+bool devices_need_mirror(struct vm_config *config);
 
 #endif

@@ -84,7 +84,28 @@ static void plan_reserved(struct plan *plan, const struct vfio_pci_plan *p)
 	}
 }
 
-int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct diag *diag)
+/* Behind the guest's IOMMU a group is one device, since the host has one address space for it. */
+static void plan_mirror(struct plan *plan, const struct vfio_pci_plan *p)
+{
+	for (unsigned int i = 0; i + 1 < plan->nr_vfio; i++) {
+		struct diag diag = DIAG_INIT;
+
+		if (p->group.id != plan->vfio[i]->group.id || p->function.group < 0)
+			continue;
+		diag_set(&diag, -ENOTSUP, p->function.name,
+			 "it shares IOMMU group %d with %s, so the host has one address space for "
+			 "both; behind the guest's IOMMU each needs its own",
+			 p->group.id, plan->vfio[i]->function.name);
+		diag_remedy(&diag, -ENOTSUP,
+			    "leave both out of the guest's IOMMU with iommu=off, or give only one "
+			    "of them");
+		plan_refuse(plan, &diag);
+		return;
+	}
+}
+
+int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, bool guarded,
+	      struct diag *diag)
 {
 	unsigned int before = plan->nr_refusals;
 	struct vfio_pci_plan *p;
@@ -103,6 +124,10 @@ int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct di
 	plan->vfio[plan->nr_vfio++] = p;
 	err = vfio_pci_plan(plan->sys, config, p, plan->thorough ? plan_refused : NULL, plan, diag);
 	plan_reserved(plan, p);
+	if (guarded) {
+		plan->nr_mirrors++;
+		plan_mirror(plan, p);
+	}
 	if (!err && plan->nr_refusals > before)
 		err = plan->refusals[before].err;
 	return err;
@@ -188,7 +213,8 @@ static int plan_memory(struct plan *plan, struct diag *diag)
 		.hugepage_size = ram->backing == RAM_HUGETLB_2M	  ? MIB(2)
 				 : ram->backing == RAM_HUGETLB_1G ? GIB(1)
 								  : 0,
-		.nr_spaces = plan->nr_vfio ? 1 : 0,
+		/* Those behind the guest's IOMMU may come to see all of its memory, each by itself. */
+		.nr_spaces = plan->nr_mirrors + (plan->nr_vfio > plan->nr_mirrors),
 	};
 	err = assign_memlock_check(&plan->memlock, &plan->limits, diag);
 	return err ? err : assign_headroom_check(&plan->memlock, &plan->limits, diag);
@@ -202,6 +228,8 @@ static int plan_iommu(struct plan *plan, struct diag *diag)
 	if (!plan->config->has_iommu)
 		return 0;
 	err = unit_options_read(&plan->config->iommu, &options, diag);
+	if (!err && devices_need_mirror(plan->config))
+		unit_options_mirror(plan->sys, &options);
 	if (!err)
 		unit_options_describe(&options, plan->iommu, sizeof(plan->iommu));
 	return err;

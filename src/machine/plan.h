@@ -34,6 +34,7 @@ struct plan {
 	struct assign_memlock memlock;
 	unsigned int nr_vfio;
 	struct vfio_pci_plan *vfio[VM_DEVICES_MAX]; /* owned */
+	unsigned int nr_mirrors; /* of these, behind the guest's IOMMU: an address space each */
 	unsigned int nr_notes;
 	char notes[VM_DEVICES_MAX][96]; /* one line for each other device */
 	unsigned int nr_drives;
@@ -56,8 +57,12 @@ void plan_print_refusals(const struct plan *plan, FILE *to);
 
 /* For a device class's plan function: a line about a device that is not passed through. */
 void plan_note(struct plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same for one that is. -EEXIST in diag when the plan has it already. */
-int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, struct diag *diag);
+/*
+ * The same for one that is; guarded: behind the guest's IOMMU. -EEXIST in diag when the plan has it
+ * already.
+ */
+int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, bool guarded,
+	      struct diag *diag);
 /* A root port of that name. -EEXIST when there is one, -ENOSPC when the root bus is full. */
 int plan_port(struct plan *plan, const char *id, struct diag *diag);
 /* A bus of that name behind a switch's port. -EEXIST, -ENOSPC. */

@@ -130,7 +130,8 @@ static int vm_ram_listen(struct platform *p, struct ram_listener *listener)
 	/* Before the first page is pinned: a reset meanwhile must leave pages where they are. */
 	ram_hold_pages(vm->ram);
 	/* Where that fails, pinning will say why. */
-	ram_populate(vm->ram, vm_memory_threads());
+	if (!listener->lazy)
+		ram_populate(vm->ram, vm_memory_threads());
 	for (unsigned int i = 0; i < vm->ram->nr_regions; i++) {
 		const struct ram_region *r = &vm->ram->regions[i];
 		int err = listener->add(listener->opaque, r->gpa, r->hva);

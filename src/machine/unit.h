@@ -27,6 +27,12 @@ extern const char unit_keys[];
 
 /* 0, or -EINVAL with diag filled: unknown keys, values, and settings that contradict each other. */
 int unit_options_read(struct spec *spec, struct unit_options *options, struct diag *diag);
+/*
+ * What a unit may offer when a passed-through device is behind it, whose tables the host's IOMMU has
+ * to follow: the guest says what it maps (caching mode), in second-stage tables, with addresses the
+ * host's unit can hold, and snooping only where the host's can force it.
+ */
+void unit_options_mirror(struct sys *sys, struct unit_options *options);
 /* For --plan: "VT-d, 48-bit addresses, interrupt remapping with x2APIC ids". */
 void unit_options_describe(const struct unit_options *options, char *text, size_t size);
 

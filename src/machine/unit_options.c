@@ -2,8 +2,13 @@
 /* --iommu, from words to settings. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
+#include "base/log.h"
+#include "host/group.h"
+#include "iommu/vtd_regs.h"
 #include "machine/unit.h"
 
 #define QUARANTINE_DEFAULT 1000
@@ -123,6 +128,47 @@ int unit_options_read(struct spec *spec, struct unit_options *options, struct di
 		return diag_remedy(diag, -EINVAL, "airlock run --iommu help lists its keys");
 	}
 	return err;
+}
+
+/* Of the host's units: the least width, and whether all can force snooping (VT-d 11.4.2, 11.4.3). */
+static void host_reach(struct sys *sys, uint64_t *width, bool *snoop)
+{
+	struct host_iommus *units = calloc(1, sizeof(*units));
+
+	*width = 64;
+	*snoop = true;
+	if (!units)
+		return;
+	host_iommus_read(sys, units);
+	for (size_t i = 0; i < min_u64(units->nr_units, ARRAY_SIZE(units->unit)); i++) {
+		const struct host_iommu *unit = &units->unit[i];
+
+		/* AMD's units are coherent, and reach 48 bits and more. */
+		if (unit->kind != HOST_IOMMU_VTD || !unit->has_registers)
+			continue;
+		*width = min_u64(*width, FIELD_GET(CAP_MGAW, unit->cap) + 1);
+		*snoop &= !!(unit->ecap & ECAP_SC);
+	}
+	free(units);
+}
+
+void unit_options_mirror(struct sys *sys, struct unit_options *options)
+{
+	uint64_t width;
+	bool snoop;
+
+	host_reach(sys, &width, &snoop);
+	if (!options->caching)
+		log_info("iommu", "caching mode is on: the host follows a passed-through device's "
+				  "tables");
+	options->caching = true;
+	options->first_stage = false;
+	options->snoop &= snoop;
+	if (options->aw > width) {
+		options->aw = width < 48 ? 39 : width < 57 ? 48 : 57;
+		log_info("iommu", "device addresses have %u bits: the host's unit has %llu",
+			 options->aw, (unsigned long long)width);
+	}
 }
 
 void unit_options_describe(const struct unit_options *o, char *text, size_t size)

@@ -105,6 +105,7 @@ struct ram_listener {
 	/* Must have let go of it on return. */
 	void (*remove)(void *opaque, struct range gpa, void *hva);
 	void *opaque;
+	bool lazy;		   /* wants to know, and no page of it made beforehand */
 	struct ram_listener *next; /* the machine's own */
 };
 

@@ -259,14 +259,20 @@ void vfio_config_command(struct vfio_pci *pci)
 	uint16_t want = space->base_command | (guest & PCI_COMMAND_INTX_OFF);
 	bool d0 = !pci->fn.pm_cap ||
 		  !(pci->fn.config[pci->fn.pm_cap + PCI_PM_CONTROL] & PCI_PM_STATE);
+	bool master;
 	le16 wire;
 	int err;
 
 	if (pci->device.fd < 0)
 		return;
 	/* Not in the middle of a bus reset either, whose turn at this function may yet come. */
-	if ((guest & PCI_COMMAND_MASTER) && d0 && pci->may_master && !pci->stopped &&
-	    !pci_function_in_bus_reset(&pci->fn) && vfio_context_mapped(pci->context))
+	master = (guest & PCI_COMMAND_MASTER) && d0 && pci->may_master && !pci->stopped &&
+		 !pci_function_in_bus_reset(&pci->fn);
+	if (pci->nest.on)
+		master = vfio_nest_ready(pci, master) && master;
+	else
+		master = master && vfio_context_mapped(pci->context);
+	if (master)
 		want |= PCI_COMMAND_MASTER;
 	if (want == space->command)
 		return;

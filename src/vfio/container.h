@@ -19,6 +19,24 @@
 #include "vfio/vfio.h"
 
 struct vfio_pci;
+struct vfio_context;
+
+/*
+ * One address space of the host's IOMMU: a container. Devices outside of a guest's IOMMU share one,
+ * which holds all of guest RAM. Behind it each group has its own, which holds what the guest's tables
+ * say for it (vfio/nest.c).
+ */
+struct vfio_space {
+	struct vfio_context *context;
+	bool mirror;	/* behind the guest's IOMMU */
+	int fd;		/* the container */
+	bool has_iommu; /* set with the first group, lost with the last */
+	bool listening; /* it knows guest RAM: the listener is the platform's */
+	struct dma_type1 type1;
+	struct dma_space *dma; /* while has_iommu */
+	unsigned int nr_groups;
+	struct vfio_space *next; /* the context's mirrors */
+};
 
 /* A group whose descriptor we hold. Counted: one use per device opened through it. */
 struct vfio_group {
@@ -26,6 +44,7 @@ struct vfio_group {
 	int fd;
 	unsigned int users;
 	bool told_kvm;
+	struct vfio_space *space;
 	struct vfio_group *next;
 };
 
@@ -50,11 +69,8 @@ struct vfio_grant {
 struct vfio_context {
 	struct vfio_context_config config;
 	struct sys *sys;
-	int fd;		/* the container */
-	bool has_iommu; /* set with the first group, lost with the last */
-	bool listening; /* guest RAM is mapped: the listener is the platform's */
-	struct dma_type1 type1;
-	struct dma_space *space; /* while has_iommu */
+	struct vfio_space shared;
+	struct vfio_space *mirrors;
 	struct vfio_group *groups;
 	struct vfio_pci *devices; /* open ones, in order of creation */
 	struct vfio_grant grant;
@@ -65,15 +81,16 @@ void vfio_grant_init(struct vfio_context *context);
 /* Waits for the thread. */
 void vfio_grant_fini(struct vfio_context *context);
 /* Guest RAM into the address space and out of it again; the second is harmless without the first. */
-int vfio_grant_listen(struct vfio_context *context, struct diag *diag);
-void vfio_grant_unlisten(struct vfio_context *context);
+int vfio_grant_listen(struct vfio_space *space, struct diag *diag);
+void vfio_grant_unlisten(struct vfio_space *space);
 
 /*
- * The group, opened and in the container. `name` is "fd=N" or NULL. `object` is the device the
- * refusal is about. 0, or -errno with diag filled. Undo with vfio_group_put().
+ * The group, opened and in a container: the shared one, or its own where it is to mirror a guest's
+ * tables. `name` is "fd=N" or NULL. `object` is the device the refusal is about. 0, or -errno with
+ * diag filled. Undo with vfio_group_put().
  */
 int vfio_group_get(struct vfio_context *context, const struct host_group *host, const char *name,
-		   const char *object, struct vfio_group **group, struct diag *diag);
+		   bool mirror, const char *object, struct vfio_group **group, struct diag *diag);
 /* All device descriptors of this use are closed. The last use closes the group. */
 void vfio_group_put(struct vfio_context *context, struct vfio_group *group);
 

@@ -11,13 +11,13 @@
 #include "vfio/container.h"
 #include "vfio/pci.h"
 
-int vfio_grant_listen(struct vfio_context *context, struct diag *diag)
+int vfio_grant_listen(struct vfio_space *space, struct diag *diag)
 {
-	struct platform *platform = context->config.platform;
-	int err = platform->ops->ram_listen(platform, dma_space_listener(context->space));
+	struct platform *platform = space->context->config.platform;
+	int err = platform->ops->ram_listen(platform, dma_space_listener(space->dma));
 
 	if (err) {
-		const struct diag *why = dma_space_refusal(context->space);
+		const struct diag *why = dma_space_refusal(space->dma);
 
 		if (!why->err)
 			return diag_set(diag, err, "vfio", "guest memory cannot be mapped: %s",
@@ -25,7 +25,7 @@ int vfio_grant_listen(struct vfio_context *context, struct diag *diag)
 		diag_set(diag, err, why->object, "%s", why->reason);
 		return diag_remedy(diag, err, "%s", why->remedy);
 	}
-	context->listening = true;
+	space->listening = true;
 	return 0;
 }
 
@@ -36,14 +36,15 @@ static void grant_join(struct vfio_context *context)
 	context->grant.threaded = false;
 }
 
-void vfio_grant_unlisten(struct vfio_context *context)
+void vfio_grant_unlisten(struct vfio_space *space)
 {
-	struct platform *platform = context->config.platform;
+	struct platform *platform = space->context->config.platform;
 
-	grant_join(context);
-	if (context->listening)
-		platform->ops->ram_unlisten(platform, dma_space_listener(context->space));
-	context->listening = false;
+	if (!space->mirror)
+		grant_join(space->context);
+	if (space->listening)
+		platform->ops->ram_unlisten(platform, dma_space_listener(space->dma));
+	space->listening = false;
 }
 
 void vfio_grant_init(struct vfio_context *context)
@@ -84,7 +85,7 @@ bool vfio_context_mapped(struct vfio_context *context)
 static int grant_make(struct vfio_context *context, struct diag *diag)
 {
 	uint64_t start = loop_now_ns();
-	int err = vfio_grant_listen(context, diag);
+	int err = vfio_grant_listen(&context->shared, diag);
 
 	atomic_store(&context->grant.took_ns, loop_now_ns() - start);
 	return err;
@@ -115,7 +116,7 @@ int vfio_context_map_start(struct vfio_context *context, struct diag *diag)
 
 	if (context->grant.state != VFIO_GRANT_NONE)
 		return 0;
-	if (!context->has_iommu)
+	if (!context->shared.has_iommu)
 		return vfio_context_map(context, diag);
 	grant_set(context, VFIO_GRANT_RUNNING);
 	err = sys_thread_start(&context->grant.thread, "dma-map", grant_thread, context);
@@ -134,7 +135,7 @@ int vfio_context_map(struct vfio_context *context, struct diag *diag)
 
 	if (context->grant.state != VFIO_GRANT_NONE)
 		return 0;
-	if (context->has_iommu)
+	if (context->shared.has_iommu)
 		err = grant_make(context, diag);
 	if (err)
 		return err;

@@ -110,6 +110,14 @@ static void pci_unlist(struct vfio_pci *pci)
 	}
 }
 
+static bool pci_space_used(const struct vfio_context *context, const struct vfio_space *space)
+{
+	for (const struct vfio_pci *pci = context->devices; pci; pci = pci->next)
+		if (pci->group->space == space)
+			return true;
+	return false;
+}
+
 void vfio_pci_release(struct vfio_pci *pci)
 {
 	struct lock *fabric;
@@ -119,6 +127,7 @@ void vfio_pci_release(struct vfio_pci *pci)
 	/* A guest's reset of another device looks through the context's devices and groups. */
 	fabric = pci->fn.bus ? pci_fabric_lock(pci_bus_fabric(pci->fn.bus)) : NULL;
 	vfio_pci_stop(pci);
+	vfio_nest_fini(pci);
 	if (fabric)
 		lock_take(fabric);
 	pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_FUNCTION));
@@ -135,8 +144,8 @@ void vfio_pci_release(struct vfio_pci *pci)
 	 * Unmapped before it is closed: once the last device of a group is, a host that waits to
 	 * take it back detaches the group, and the mappings are gone without us.
 	 */
-	if (!pci->context->devices)
-		vfio_grant_unlisten(pci->context);
+	if (!pci_space_used(pci->context, pci->group->space))
+		vfio_grant_unlisten(pci->group->space);
 	vfio_device_close(&pci->device);
 	vfio_group_put(pci->context, pci->group);
 	if (fabric)
@@ -223,24 +232,26 @@ static int pci_build(struct vfio_pci *pci, const struct host_function *host, str
 	err = vfio_intx_build(pci, diag);
 	if (err)
 		return err;
-	return vfio_events_build(pci, diag);
+	err = vfio_events_build(pci, diag);
+	return err ? err : vfio_nest_build(pci, diag);
 }
 
 static struct vfio_pci *pci_alloc(struct vfio_context *context,
 				  const struct vfio_pci_config *config, const char *name)
 {
 	static const struct pci_ids none;
+	struct platform *platform = config->guard ? config->guard : context->config.platform;
 	struct vfio_pci *pci = calloc(1, sizeof(*pci));
 
 	if (!pci)
 		return NULL;
+	pci->nest.on = config->guard;
 	pci->context = context;
 	pci->config = *config;
 	pci->dev.ops = &device_ops;
 	snprintf(pci->dev.name, sizeof(pci->dev.name), "vfio %s", name);
 	/* The ids, like the rest of config space, come from the device. */
-	pci_function_init(&pci->fn, context->config.platform, &pci->dev, &function_ops, &none,
-			  pci->dev.name);
+	pci_function_init(&pci->fn, platform, &pci->dev, &function_ops, &none, pci->dev.name);
 	pci->device.fd = -1;
 	pci->device.sys = context->sys;
 	pci->intx.eventfd = -1;
@@ -274,8 +285,8 @@ int vfio_pci_create(struct vfio_context *context, const struct vfio_pci_config *
 		err = diag_set(diag, -ENOMEM, plan.function.name, "out of memory");
 		goto err_plan;
 	}
-	err = vfio_group_get(context, &plan.group, config->group, plan.function.name, &pci->group,
-			     diag);
+	err = vfio_group_get(context, &plan.group, config->group, config->guard, plan.function.name,
+			     &pci->group, diag);
 	if (err)
 		goto err_free;
 	err = vfio_device_open(&pci->device, context->sys, pci->group->fd, plan.function.name,

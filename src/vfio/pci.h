@@ -14,6 +14,7 @@
 #include "vfio/events.h"
 #include "vfio/intx.h"
 #include "vfio/irq.h"
+#include "vfio/nest.h"
 #include "vfio/reset.h"
 #include "vfio/rom.h"
 #include "vfio/vfio.h"
@@ -35,6 +36,7 @@ struct vfio_pci {
 	struct vfio_intx intx;
 	struct vfio_events events;
 	struct vfio_reset reset;
+	struct vfio_nest nest;
 	struct log_budget log; /* of lines the guest can provoke */
 	/* Under LOCK_FABRIC once attached. */
 	bool may_master; /* no reset is under way */

@@ -49,7 +49,7 @@ struct vfio_context_config {
 	void *opaque;
 };
 
-/* Opens nothing yet but the container. 0, or -errno with diag filled. */
+/* Opens nothing yet. 0, or -ENOMEM with diag filled. */
 int vfio_context_create(const struct vfio_context_config *config, struct vfio_context **context,
 			struct diag *diag);
 /* Calls fn with each device's name on the host. Loop thread. */
@@ -78,7 +78,8 @@ bool vfio_context_mapped(struct vfio_context *context);
 bool vfio_context_coherent(const struct vfio_context *context);
 /* How long vfio_context_map(_start) took to make guest RAM reachable; 0: not done. Any thread. */
 uint64_t vfio_context_map_ns(const struct vfio_context *context);
-void vfio_context_dma_stats(const struct vfio_context *context, struct dma_stats *stats);
+/* Of all address spaces together. Loop thread. */
+void vfio_context_dma_stats(struct vfio_context *context, struct dma_stats *stats);
 
 struct vfio_pci_config {
 	struct pci_address host;
@@ -86,6 +87,11 @@ struct vfio_pci_config {
 	const char *vf_token; /* UUID agreed with the PF's user-space driver; NULL: none */
 	const char *rom_file; /* expansion ROM instead of the device's; NULL: the device's */
 	bool rom_off;	      /* no expansion ROM at all */
+	/*
+	 * The platform behind whose IOMMU it is (platform->iommu): what the guest's tables map for
+	 * it, and nothing else, is mapped for it on the host. NULL: outside, and all of RAM is.
+	 */
+	struct platform *guard;
 	/* On the root bus itself the PCI Express type is a root complex integrated endpoint. */
 	bool on_root_bus;
 	/* Takes the risk that nothing resets the device between its users; logged. */

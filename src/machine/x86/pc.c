@@ -220,6 +220,8 @@ static int pc_create_unit(struct vm *vm, struct diag *diag)
 	if (!vm->config->has_iommu)
 		return 0;
 	err = unit_options_read(&vm->config->iommu, &options, diag);
+	if (!err && devices_need_mirror(vm->config))
+		unit_options_mirror(vm->sys, &options);
 	return err ? err : unit_create(vm, &options, &place, &vm->board->unit, diag);
 }
 
