@@ -126,6 +126,10 @@ static int dma_refuse_window(const struct dma_space *space, struct range r, stru
 	if (hole.last == UINT64_MAX) {
 		diag_set(diag, -ERANGE, space->config.name,
 			 "the IOMMU cannot address 0x%" PRIx64 " and above", hole.first);
+		if (space->config.mirror)
+			return diag_remedy(diag, -ERANGE,
+					   "give the guest's IOMMU narrower addresses: --iommu "
+					   "vtd,aw=39");
 		return diag_remedy(diag, -ERANGE,
 				   "give the VM less memory, so that it ends below 0x%" PRIx64,
 				   hole.first);
@@ -134,6 +138,10 @@ static int dma_refuse_window(const struct dma_space *space, struct range r, stru
 		 "devices cannot reach 0x%" PRIx64 "-0x%" PRIx64
 		 ": the host reserves that range, and the VM has memory there",
 		 hole.first, hole.last);
+	if (space->config.mirror)
+		return diag_remedy(diag, -ERANGE,
+				   "the guest maps where the host reserves: see "
+				   "/sys/kernel/iommu_groups/*/reserved_regions");
 	return diag_remedy(diag, -ERANGE,
 			   "give the VM less memory, so that it ends below 0x%" PRIx64
 			   "; /sys/kernel/iommu_groups/*/reserved_regions says whose range it is",
