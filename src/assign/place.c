@@ -304,7 +304,7 @@ static int place_plan_one(struct sys *sys, const struct assign_place *place,
 	if (err)
 		snprintf(out->warning, sizeof(out->warning),
 			 "%.200s: the rest comes from other nodes", why.reason);
-	if (place->cpus > cpus.nr)
+	if (place->cpus > cpus.nr && !place->nr_pins)
 		snprintf(out->warning, sizeof(out->warning),
 			 "%u vCPUs share the %u CPUs of node %d", place->cpus, cpus.nr, node);
 	place_warn(sys, place, out);
@@ -367,7 +367,7 @@ static int place_plan_several(struct sys *sys, const struct assign_place *place,
 			return err;
 		memcpy(node->cpus.bits, cpus.bits, sizeof(node->cpus.bits));
 		place_add_cpus(&out->cpus, cpus.bits);
-		if (node->nr > cpus.nr)
+		if (node->nr > cpus.nr && !place->nr_pins)
 			snprintf(out->warning, sizeof(out->warning),
 				 "%u vCPUs share the %u CPUs of node %d", node->nr, cpus.nr,
 				 node->node);

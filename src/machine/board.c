@@ -236,10 +236,10 @@ static void board_place_irqs_of(void *opaque, const char *name)
 	if (nr < 0 && nr != -ENOENT)
 		log_info(name, "its interrupts stay where the host has put them: %s",
 			 strerror(-nr));
-	if (nr <= board->nr_irqs)
+	if (nr <= 0 || board->irqs_placed)
 		return;
-	board->nr_irqs = nr;
-	log_info(name, "%d interrupts of the host's go to CPUs %s", nr,
+	board->irqs_placed = true;
+	log_info(name, "its interrupts on the host go to CPUs %s",
 		 assign_place_format(&board->irq_cpus, cpus, sizeof(cpus)));
 }
 

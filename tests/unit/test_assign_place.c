@@ -319,6 +319,12 @@ static void a_pinned_vcpu_far_from_its_memory_is_told_with_its_cost(void **state
 	assert_non_null(strstr(p.warning,
 			       "vCPU 1 is pinned to CPU 2 on node 0, its memory is on node "
 			       "1: 2.1 times as far away"));
+	/* Pinned elsewhere, they do not share the node's CPUs. */
+	place.cpus = place.nr_pins = 3;
+	place.pin[2] = 0;
+	assert_int_equal(plan(two_nodes, place, &p, NULL), 0);
+	assert_null(strstr(p.warning, "share"));
+	place.cpus = 2;
 	place.nr_pins = 1;
 	assert_int_equal(plan(two_nodes, place, &p, &diag), -EINVAL);
 	assert_non_null(strstr(diag.reason, "1 CPUs for 2 vCPUs"));
