@@ -178,6 +178,29 @@ static void look_numa(struct audit_look *look)
 			       "/sys/devices/system/node/online: one node");
 }
 
+/* Only devices that are named are meant for one VM. */
+static void look_numa_split(struct audit_look *look)
+{
+	const struct host_function *first = NULL;
+
+	for (size_t i = 0; look->selected && i < look_inventory(look)->nr_functions; i++) {
+		const struct host_function *f = &look_inventory(look)->function[i];
+
+		if (!look_selects(look, i) || !look_is_candidate(look, f) || f->numa_node < 0)
+			continue;
+		if (first && first->numa_node != f->numa_node) {
+			host_audit_add(look->audit, HOST_FIND_NUMA_SPLIT, HOST_FOUND, f->name,
+				       "/sys/bus/pci/devices/%s/numa_node: %d, and %d of %s",
+				       f->name, f->numa_node, first->numa_node, first->name);
+			return;
+		}
+		first = f;
+	}
+	host_audit_add(look->audit, HOST_FIND_NUMA_SPLIT, HOST_ABSENT, "devices",
+		       look->selected ? "one node, as far as they say theirs"
+				      : "no devices were named");
+}
+
 static void look_uio(struct audit_look *look)
 {
 	size_t nr_found = 0, nr_asked = 0;
@@ -404,5 +427,6 @@ void audit_look_devices(struct audit_look *look)
 	look_intx(look);
 	look_console(look);
 	look_numa(look);
+	look_numa_split(look);
 	look_unreadable(look);
 }

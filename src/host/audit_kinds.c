@@ -210,7 +210,15 @@ static const struct host_finding_kind kinds[HOST_NR_FINDINGS] = {
 		.title = "the device's NUMA node is not known",
 		.why = "The host has several nodes and the firmware does not say which the device is near "
 		       "to. A VM placed on the wrong one pays for every access and every interrupt.",
-		.remedy = "Update the firmware (_PXM), or place by hand: numactl --cpunodebind=N --membind=N airlock run ...",
+		.remedy = "Update the firmware (_PXM), or place by hand: airlock run --numa NODE.",
+	},
+	[HOST_FIND_NUMA_SPLIT] = {
+		.id = "numa-split",
+		.severity = HOST_WARNING,
+		.title = "the devices are on different NUMA nodes",
+		.why = "A VM that gets them all is far from one of them wherever it is placed: its interrupts "
+		       "and its accesses to memory cross to the other node.",
+		.remedy = "Take devices of one node, or let the guest see both: airlock run --numa NODE,NODE.",
 	},
 	[HOST_FIND_MEMLOCK] = {
 		.id = "memlock-low",

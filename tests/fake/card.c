@@ -203,6 +203,11 @@ ssize_t fake_card_read(struct fake_card *card, void *buf, size_t len)
 
 	BUG_ON(!card->answer_len || have > len);
 	memcpy(buf, card->spoiled ? card->spoiled : card->answer, have);
+	/* What lies behind the message looks like more of it. */
+	for (size_t at = RTA_ALIGN(have); at + sizeof(struct rtattr) <= len;
+	     at += sizeof(struct rtattr))
+		memcpy((uint8_t *)buf + at, &(struct rtattr){ sizeof(struct rtattr), IFLA_VF_INFO },
+		       sizeof(struct rtattr));
 	card->answer_len = 0;
 	return (ssize_t)have;
 }

@@ -973,6 +973,30 @@ static void a_binding_that_cannot_persist_is_said_so(void **state)
 	}
 }
 
+static void any_one_failing_call_makes_all_rules_or_none(void **state)
+{
+	bool done = false;
+
+	for (int step = 0; !done; step++) {
+		struct world world;
+		size_t bound = 0;
+		int err;
+
+		world_init(&world, NULL);
+		world.program = "/usr/bin/airlock";
+		world.one = true;
+		world.countdown = step;
+		err = run_bind(&world, "3:0.0", true, 0, NULL);
+		done = world.countdown >= 0;
+		world.countdown = -1;
+		/* A function whose group could not be read is left out of both. */
+		for (size_t i = 1; i < 4; i++)
+			bound += !strcmp(world_driver(&world, functions[i].name), "vfio-pci");
+		assert_int_equal(world_rules(&world), err ? 0 : bound);
+		world_fini(&world);
+	}
+}
+
 static void without_a_rule_nothing_is_removed(void **state)
 {
 	static const char *const device[] = { "5:0.0" };
@@ -1090,6 +1114,7 @@ int main(void)
 		cmocka_unit_test(squeezing_killed_half_way_says_the_same),
 		cmocka_unit_test(a_binding_that_persists_has_a_rule_until_it_is_released),
 		cmocka_unit_test(a_binding_that_cannot_persist_is_said_so),
+		cmocka_unit_test(any_one_failing_call_makes_all_rules_or_none),
 		cmocka_unit_test(without_a_rule_nothing_is_removed),
 		cmocka_unit_test(at_boot_each_of_a_group_is_bound_in_its_turn),
 		cmocka_unit_test(

@@ -258,6 +258,33 @@ static void only_the_devices_asked_about_and_their_groups_are_looked_at(void **s
 	fixture_fini(&f);
 }
 
+static void devices_of_one_vm_on_two_nodes_are_told(void **state)
+{
+	static const char *const names[] = { "0:1:0.0", "2:1:0.0", "3:1:0.0" };
+	bool selected[64] = { false };
+	struct pci_address address;
+	struct fixture f;
+	int index[3];
+
+	/* All devices of a host are not for one VM. */
+	fixture_init(&f, "numa-four", NULL);
+	assert_non_null(find(&f, "numa-split", HOST_ABSENT));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_int_equal(pci_address_parse(names[i], &address), 0);
+		index[i] = host_topology_index(&f.topology, address);
+	}
+	fixture_fini(&f);
+	/* One, and one whose node is not known. */
+	selected[index[0]] = selected[index[2]] = true;
+	fixture_init(&f, "numa-four", selected);
+	assert_null(find(&f, "numa-split", HOST_FOUND));
+	fixture_fini(&f);
+	selected[index[1]] = true;
+	fixture_init(&f, "numa-four", selected);
+	expect_found(&f, "numa-split", "0002:01:00.0", "numa_node: 2, and 0 of 0000:01:00.0");
+	fixture_fini(&f);
+}
+
 static void the_chipsets_helpers_are_looked_at_only_when_named(void **state)
 {
 	bool selected[64] = { false };
@@ -469,6 +496,8 @@ static void each_kind_of_finding_is_found_where_it_is_and_only_there(void **stat
 			covered |= strstr(expected[i].found, word) != NULL;
 		for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
 			covered |= !strcmp(changed[i].id, name);
+		/* Only of devices that are named: its own test. */
+		covered |= !strcmp(name, "numa-split");
 		if (!covered)
 			fail_msg("no host has %s", name);
 	}
@@ -501,6 +530,7 @@ int main(void)
 		cmocka_unit_test(what_a_user_cannot_see_is_unknown_not_absent),
 		cmocka_unit_test(an_empty_capture_knows_nothing_and_finds_nothing),
 		cmocka_unit_test(only_the_devices_asked_about_and_their_groups_are_looked_at),
+		cmocka_unit_test(devices_of_one_vm_on_two_nodes_are_told),
 		cmocka_unit_test(the_chipsets_helpers_are_looked_at_only_when_named),
 		cmocka_unit_test(acs_options_of_the_kernel_are_noticed),
 		cmocka_unit_test(fault_lines_are_told_from_others),
