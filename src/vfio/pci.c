@@ -41,13 +41,20 @@ static void pci_report_reset(struct vfio_pci *pci, int err)
 		log_error(pci->device.name, "reset failed: %s", strerror(-err));
 }
 
+/* Of a reset the guest can ask for as often as it likes. */
+static void pci_report_guest_reset(struct vfio_pci *pci, int err)
+{
+	if (err && log_allowed(&pci->log, pci->device.name))
+		pci_report_reset(pci, err);
+}
+
 /* The guest's function-level reset, or its part of a bus reset. Under LOCK_FABRIC. */
 static void pci_reset(struct pci_function *fn)
 {
 	struct vfio_pci *pci = vfio_pci_of(fn);
 
 	if (!pci->stopped)
-		pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_FUNCTION));
+		pci_report_guest_reset(pci, vfio_reset_run(pci, VFIO_RESET_FUNCTION));
 }
 
 static const struct pci_function_ops function_ops = {
@@ -184,7 +191,7 @@ static void pci_device_reset(struct device *dev)
 	 */
 	pci_lock(pci);
 	pci_config_set(&pci->fn, PCI_COMMAND, 2, 0);
-	pci_report_reset(pci, vfio_reset_run(pci, VFIO_RESET_VM));
+	pci_report_guest_reset(pci, vfio_reset_run(pci, VFIO_RESET_VM));
 	pci_unlock(pci);
 }
 

@@ -123,6 +123,14 @@ static void reset_done(struct vfio_pci *pci, const char *method)
 		vfio_intx_update(pci);
 }
 
+/* It was not reset after all: as the guest has it, and what it was touched by stays true. */
+static void reset_undone(struct vfio_pci *pci)
+{
+	vfio_config_command(pci);
+	if (pci->fn.bus)
+		vfio_intx_update(pci);
+}
+
 static int reset_device(struct vfio_pci *pci)
 {
 	int r;
@@ -212,7 +220,11 @@ static int reset_hot(struct vfio_pci *pci, enum vfio_reset_scope scope)
 	for (unsigned int i = 0; i < reset->nr_affected; i++) {
 		struct vfio_pci *other = reset_find(pci->context, &reset->affected[i]);
 
-		if (other && other != pci)
+		if (!other || other == pci)
+			continue;
+		if (r < 0)
+			reset_undone(other);
+		else
 			reset_done(other, "hot reset of the bus");
 	}
 	return r < 0 ? r : 0;
@@ -237,9 +249,7 @@ int vfio_reset_run(struct vfio_pci *pci, enum vfio_reset_scope scope)
 			err = hot;
 	}
 	if (err) {
-		vfio_config_command(pci);
-		if (pci->fn.bus)
-			vfio_intx_update(pci);
+		reset_undone(pci);
 		return pci->device.can_reset || pci->reset.nr_affected ? err : 0;
 	}
 	reset_done(pci, method);

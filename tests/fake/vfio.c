@@ -555,6 +555,8 @@ static int fake_hot_reset(struct fake_vfio *vfio, struct fake_vfio_device *devic
 		if (!proven)
 			return -EINVAL;
 	}
+	if (device->hot_reset_err)
+		return device->hot_reset_err;
 	for (unsigned int i = 0; i < vfio->nr_devices; i++)
 		if (!strncmp(vfio->device[i].name, device->name, 11))
 			device_reset(&vfio->device[i]);

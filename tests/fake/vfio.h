@@ -54,6 +54,7 @@ struct fake_vfio_device {
 	bool resizable;		   /* dynamic MSI-X */
 	unsigned int host_vectors; /* what the host can give */
 	bool can_reset, can_hot_reset;
+	int hot_reset_err; /* the bus's reset answers this, if not 0; may change at any time */
 
 	/* What became of it. */
 	int fd;			 /* open; 0: not */

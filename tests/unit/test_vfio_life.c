@@ -280,6 +280,44 @@ static void a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets(void **
 	world_fini(&w);
 }
 
+/* What a bus reset that failed was to take along has not been reset: it still is, alone. */
+static void a_bus_reset_that_fails_leaves_a_siblings_own_reset_due(void **state)
+{
+	struct vfio_pci_config config = world_config();
+	struct fake_vfio_device *other;
+	struct vfio_pci_stats stats;
+	struct device *second;
+	struct world w;
+
+	world_init(&w);
+	other = fake_vfio_add(&w.vfio, "0000:01:00.1", WORLD_GROUP);
+	w.real->can_reset = false;
+	w.real->can_hot_reset = other->can_hot_reset = true;
+	fake_vfio_publish(&w.vfio);
+	assert_int_equal(world_open(&w, &config), 0);
+	config.host.function = 1;
+	assert_int_equal(vfio_pci_create(w.context, &config, &w.diag, &second), 0);
+	assert_int_equal(pci_function_attach(vfio_pci_function(second), w.bus, 1), 0);
+	assert_int_equal(world_boot(&w), 0);
+	w.rid = pci_function_rid(vfio_pci_function(second));
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	w.rid = pci_function_rid(vfio_pci_function(w.dev));
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+
+	w.real->nr_hot_resets = other->nr_resets = 0;
+	w.real->hot_reset_err = -EBUSY;
+	w.dev->ops->reset(w.dev);
+	assert_int_equal(w.real->nr_hot_resets, 0);
+	assert_int_equal(other->nr_resets, 0);
+	second->ops->reset(second);
+	assert_int_equal(other->nr_resets, 1);
+	vfio_pci_stats(second, &stats);
+	assert_string_equal(stats.reset_method, "flr");
+	w.real->hot_reset_err = 0;
+	second->ops->destroy(second);
+	world_fini(&w);
+}
+
 /* Neither can be reset alone: the guest's reset of their bus is the one way to reach them. */
 static void the_guests_bus_reset_reaches_functions_that_only_reset_together(void **state)
 {
@@ -595,6 +633,7 @@ int main(void)
 		cmocka_unit_test(a_device_nothing_resets_is_refused_unless_the_risk_is_taken),
 		cmocka_unit_test(the_device_is_reset_before_and_after_and_by_the_guest),
 		cmocka_unit_test(a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets),
+		cmocka_unit_test(a_bus_reset_that_fails_leaves_a_siblings_own_reset_due),
 		cmocka_unit_test(the_guests_bus_reset_reaches_functions_that_only_reset_together),
 		cmocka_unit_test(a_bus_reset_that_would_hit_a_stranger_is_refused),
 		cmocka_unit_test(an_error_stops_the_device_and_takes_it_from_the_guest),
