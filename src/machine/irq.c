@@ -57,13 +57,23 @@ void irq_routes_fini(struct irq_routes *irq)
 }
 
 /*
+ * A destination's upper bits are address bits 63 to 40. With a bit in between, the write goes to memory
+ * and is no interrupt; and KVM would refuse the whole table for it (KVM_CAP_X2APIC_API).
+ */
+static bool irq_is_interrupt(const struct msi_message *msg)
+{
+	return !(msg->addr & GENMASK64(39, 32));
+}
+
+/*
  * Looked up under the lock, so that of a change of entries and a change of the message the later one
  * stands.
  */
 static void irq_route_resolve(struct irq_routes *irq, struct irq_route *r)
 {
 	struct msi_message to = { 0 };
-	bool live = r->set && !r->iommu->ops->route(r->iommu, r->rid, &r->msg, &to);
+	bool live = r->set && !r->iommu->ops->route(r->iommu, r->rid, &r->msg, &to) &&
+		    irq_is_interrupt(&to);
 
 	if (live == r->live && (!live || (r->to.addr == to.addr && r->to.data == to.data)))
 		return;
@@ -147,9 +157,13 @@ void irq_msi_set(struct irq_routes *irq, msi_route_t route, struct msi_message m
 
 void irq_msi_requester(struct irq_routes *irq, msi_route_t route, rid_t rid)
 {
+	struct irq_route *r;
+
 	lock_take(&irq->lock);
-	irq_route_of(irq, route)->rid = rid;
-	irq->dirty = true;
+	r = irq_route_of(irq, route);
+	r->rid = rid;
+	/* What the unit makes of the message depends on who sends it. */
+	irq_route_resolve(irq, r);
 	lock_drop(&irq->lock);
 }
 

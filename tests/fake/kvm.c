@@ -148,6 +148,10 @@ static int fake_vm_ioctl(struct fake_kvm *kvm, unsigned long request, void *arg)
 	case KVM_SET_GSI_ROUTING:
 		if (routing->nr > FAKE_KVM_ROUTES)
 			return -EINVAL;
+		/* kvm_msi_route_invalid(), once KVM_CAP_X2APIC_API is on. */
+		for (uint32_t i = 0; i < routing->nr; i++)
+			if (routing->entries[i].u.msi.address_hi & 0xff)
+				return -EINVAL;
 		kvm->nr_routes = routing->nr;
 		memcpy(kvm->routes, routing->entries, routing->nr * sizeof(kvm->routes[0]));
 		kvm->nr_commits++;

@@ -59,7 +59,7 @@ static void changes_reach_the_kernel_only_at_a_commit_and_all_at_once(void **sta
 	assert_int_equal(a.gsi, IRQ_PINS);
 	assert_int_equal(b.gsi, IRQ_PINS + 1);
 	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
-	irq_msi_set(&f->irq, b, (struct msi_message){ 0x1fee01000, 0x42 });
+	irq_msi_set(&f->irq, b, (struct msi_message){ 0x100fee01000, 0x42 });
 	irq_pin_set(&f->irq, 4, true, (struct msi_message){ 0xfee02000, 0x8043 });
 	assert_int_equal(f->kvm.nr_commits, 0);
 	assert_int_equal(irq_commit(&f->irq), 0);
@@ -68,7 +68,7 @@ static void changes_reach_the_kernel_only_at_a_commit_and_all_at_once(void **sta
 	assert_int_equal(f->kvm.routes[0].gsi, 4);
 	assert_int_equal(f->kvm.routes[0].u.msi.data, 0x8043);
 	assert_int_equal(f->kvm.routes[2].u.msi.address_lo, 0xfee01000);
-	assert_int_equal(f->kvm.routes[2].u.msi.address_hi, 1);
+	assert_int_equal(f->kvm.routes[2].u.msi.address_hi, 0x100);
 	/* Nothing changed: no call. */
 	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
 	assert_int_equal(irq_commit(&f->irq), 0);
@@ -145,6 +145,58 @@ static void routes_lead_where_the_unit_says_and_follow_it_with_one_commit(void *
 	assert_int_equal(irq_routes_follow(&f->irq, &unit.iommu), 0);
 	assert_int_equal(f->kvm.nr_routes, 3);
 	iommu_fini(&unit.iommu);
+}
+
+/* The unit checks who sends. */
+static int source_interrupt(struct iommu *iommu, rid_t rid, const struct msi_message *in,
+			    struct msi_message *out)
+{
+	*out = *in;
+	return rid.v == 0x10 ? 0 : -EFAULT;
+}
+
+static void a_route_is_looked_up_again_when_its_sender_has_another_id(void **state)
+{
+	static const struct iommu_ops ops = {
+		.name = "source",
+		.interrupt = source_interrupt,
+		.route = source_interrupt,
+	};
+	struct fixture *f = *state;
+	struct iommu unit;
+	msi_route_t a;
+
+	assert_int_equal(iommu_init(&unit, &ops, false), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, &unit, (rid_t){ 0x10 }, &a), 0);
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00010, 0x41 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 1);
+	irq_msi_requester(&f->irq, a, (rid_t){ 0x20 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 0);
+	irq_msi_requester(&f->irq, a, (rid_t){ 0x10 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 1);
+	irq_msi_free(&f->irq, a);
+	iommu_fini(&unit);
+}
+
+/* A guest may write any address into an MSI-X table; it must not cost it the other interrupts. */
+static void an_address_that_is_no_interrupts_gets_no_route(void **state)
+{
+	struct fixture *f = *state;
+	msi_route_t a, b;
+
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 8 }, &a), 0);
+	assert_int_equal(irq_msi_alloc(&f->irq, f->none, (rid_t){ 8 }, &b), 0);
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0x1fee00000, 0x41 });
+	irq_msi_set(&f->irq, b, (struct msi_message){ 0xfee00000, 0x42 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 1);
+	assert_int_equal(f->kvm.routes[0].u.msi.data, 0x42);
+	irq_msi_set(&f->irq, a, (struct msi_message){ 0xfee00000, 0x41 });
+	assert_int_equal(irq_commit(&f->irq), 0);
+	assert_int_equal(f->kvm.nr_routes, 2);
 }
 
 static void a_refused_commit_is_tried_again(void **state)
@@ -266,6 +318,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(changes_reach_the_kernel_only_at_a_commit_and_all_at_once),
 		CASE(routes_lead_where_the_unit_says_and_follow_it_with_one_commit),
+		CASE(a_route_is_looked_up_again_when_its_sender_has_another_id),
+		CASE(an_address_that_is_no_interrupts_gets_no_route),
 		CASE(a_refused_commit_is_tried_again),
 		CASE(routes_run_out_with_an_error),
 		CASE(an_eventfd_is_attached_and_detached_as_an_irqfd),
