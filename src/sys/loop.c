@@ -20,7 +20,8 @@ struct loop {
 	int epoll;
 	int wake; /* eventfd: work was posted or a stop was asked for */
 	struct lock lock;
-	struct loop_work *work, **work_tail; /* under lock */
+	struct loop_work *work, **work_tail; /* under lock, as is the next */
+	unsigned int nr_work;
 	atomic_bool stopping;
 	int status; /* written before stopping is set */
 	/* The batch being served: loop_unwatch() strikes a source out of it. */
@@ -172,6 +173,7 @@ void loop_post(struct loop *loop, struct loop_work *work)
 		work->next = NULL;
 		*loop->work_tail = work;
 		loop->work_tail = &work->next;
+		loop->nr_work++;
 	}
 	lock_drop(&loop->lock);
 	loop_wake(loop);
@@ -187,6 +189,7 @@ void loop_cancel(struct loop *loop, struct loop_work *work)
 		if (!work->next)
 			loop->work_tail = p;
 		work->posted = false;
+		loop->nr_work--;
 		break;
 	}
 	lock_drop(&loop->lock);
@@ -203,9 +206,20 @@ static struct loop_work *loop_take_work(struct loop *loop)
 		if (!loop->work)
 			loop->work_tail = &loop->work;
 		work->posted = false;
+		loop->nr_work--;
 	}
 	lock_drop(&loop->lock);
 	return work;
+}
+
+static unsigned int loop_count_work(struct loop *loop)
+{
+	unsigned int nr;
+
+	lock_take(&loop->lock);
+	nr = loop->nr_work;
+	lock_drop(&loop->lock);
+	return nr;
 }
 
 static void loop_serve_wake(struct loop *loop)
@@ -216,8 +230,19 @@ static void loop_serve_wake(struct loop *loop)
 	/* Drained before the work is taken: a post after this wakes us again. */
 	if (read(loop->wake, &count, sizeof(count)) < 0)
 		BUG_ON(errno != EAGAIN);
-	while (!atomic_load(&loop->stopping) && (work = loop_take_work(loop)))
+	/*
+	 * What was there by now, and no more: a guest can have work posted as fast as it is done, and
+	 * the terminal and signals want their turn.
+	 */
+	for (unsigned int left = loop_count_work(loop); left && !atomic_load(&loop->stopping);
+	     left--) {
+		work = loop_take_work(loop);
+		if (!work)
+			return;
 		work->fn(work->opaque);
+	}
+	if (loop_count_work(loop))
+		loop_wake(loop);
 }
 
 int loop_run(struct loop *loop)
