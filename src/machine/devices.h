@@ -24,7 +24,7 @@ struct device_class {
 };
 
 /* Classes with a file of their own. */
-extern const struct device_class device_class_edu, device_class_switch;
+extern const struct device_class device_class_edu, device_class_nvme, device_class_switch;
 
 /* NULL when there is no such class. */
 const struct device_class *device_class_find(const char *name);
