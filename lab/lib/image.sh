@@ -5,6 +5,8 @@
 # What a stock kernel needs before and after its root is there; dependencies are added.
 readonly image_l1_modules=(virtio_pci 9pnet_virtio 9p irqbypass ccp kvm kvm-amd vfio vfio_iommu_type1
 	vfio-pci nvme tun)
+# And the guest, which gives devices on.
+readonly image_l2_modules=(vfio-pci vfio_iommu_type1)
 
 image_cpio() { (cd "$1" && find . -mindepth 1 | sort | busybox cpio -o -H newc 2>/dev/null); }
 
@@ -83,16 +85,18 @@ image_compile() { # FOLDER SOURCE…
 	done
 }
 
-# L2, the guest: busybox, an init, tools, and scripts (the lab's own and those given) of which the kernel
-# command line picks one by name.
+# L2, the guest: busybox, an init, tools, its kernel's VFIO modules, and scripts (the lab's own and those
+# given) of which the kernel command line picks one by name.
 image_l2() { # SCRIPT…
-	image_make l2 image_l2_build "$lab_repo"/lab/l2/{init,tools/edu.c} "$lab_repo"/lab/l2/run/* "$@"
+	image_make l2 image_l2_build "$lab_repo"/lab/l2/{init,tools/edu.c,tools/edu_peer.c,tools/vfio_edu.c} \
+		"$lab_cache"/cloud/{package,lib/modules/*/modules.dep} "$lab_repo"/lab/l2/run/* "$@"
 }
 
-image_l2_build() { # ROOT INIT TOOL SCRIPT…
+image_l2_build() { # ROOT INIT TOOL TOOL TOOL PACKAGE MODULES.DEP SCRIPT…
 	local root=$1
 	cp "$2" "$root/init"
-	image_compile "$root/bin" "$3"
+	image_compile "$root/bin" "$3" "$4" "$5"
 	mkdir "$root/run.d"
-	cp "${@:4}" "$root/run.d/"
+	cp "${@:8}" "$root/run.d/"
+	image_modules_cpio "${7%/*}" "${image_l2_modules[@]}"
 }
