@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "machine/arch.h"
+#include "machine/vcpu.h"
 #include "machine/vm.h"
 
 static int vm_region_add(struct platform *p, struct bus_region *region)
@@ -202,7 +203,7 @@ static void vm_power(struct platform *p, enum power_event event, int status)
 		vm_ask_reset(vm);
 		break;
 	case POWER_PANIC:
-		vm_end_because(vm, VM_END_PANIC, "guest", "its kernel reported a panic (pvpanic)");
+		vcpu_end_here(vm, VM_END_PANIC, "the guest's kernel reported a panic (pvpanic)");
 		break;
 	case POWER_EXIT:
 		vm_end(vm, VM_END_DEBUG_EXIT, status);

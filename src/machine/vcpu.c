@@ -162,6 +162,18 @@ static void vcpu_fail(struct vcpu *vcpu, enum vm_end end, const char *what)
 	vm_end_because(vcpu->vm, end, vcpu->name, "%s at %s", what, where);
 }
 
+void vcpu_end_here(struct vm *vm, enum vm_end end, const char *what)
+{
+	/* Constant since before the first vCPU ran. */
+	for (unsigned int i = 0; i < vm->nr_cpus; i++) {
+		if (!pthread_equal(vm->cpus[i]->thread, pthread_self()))
+			continue;
+		vcpu_fail(vm->cpus[i], end, what);
+		return;
+	}
+	vm_end_because(vm, end, "guest", "%s", what);
+}
+
 static void vcpu_system_event(struct vcpu *vcpu)
 {
 	switch (vcpu->run->system_event.type) {

@@ -39,6 +39,8 @@ void vcpu_join(struct vcpu *vcpu);
 void vcpu_destroy(struct vcpu *vcpu);
 /* Makes KVM_RUN return soon. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
+/* Ends the run, and says where the vCPU stands whose register handler this thread is in. */
+void vcpu_end_here(struct vm *vm, enum vm_end end, const char *what);
 const char *vcpu_reason_name(unsigned int reason);
 
 #endif

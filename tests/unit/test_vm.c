@@ -300,13 +300,16 @@ static void an_exit_nobody_knows_ends_the_run(void **state)
 	destroy(f);
 }
 
-static void a_guest_panic_is_told_from_a_power_off(void **state)
+static void a_guest_panic_is_told_from_a_power_off_and_says_where(void **state)
 {
 	struct fixture *f = *state;
 
 	create(f);
 	fake_kvm_script(&f->kvm, 0, exit_out, &panic_write);
 	run_to(f, VM_END_PANIC);
+	assert_string_equal(f->vm->end_diag.object, "vcpu0");
+	assert_non_null(strstr(f->vm->end_diag.reason, "panic"));
+	assert_non_null(strstr(f->vm->end_diag.reason, "rip 0x100020"));
 	destroy(f);
 }
 
@@ -402,7 +405,7 @@ int main(void)
 		CASE(a_triple_fault_ends_the_run_and_says_where),
 		CASE(an_instruction_kvm_cannot_emulate_ends_the_run),
 		CASE(an_exit_nobody_knows_ends_the_run),
-		CASE(a_guest_panic_is_told_from_a_power_off),
+		CASE(a_guest_panic_is_told_from_a_power_off_and_says_where),
 		CASE(a_reset_boots_the_image_again),
 		CASE(a_vcpu_runs_no_further_once_it_asked_for_a_reset),
 		CASE(vcpus_that_never_exit_are_stopped),
