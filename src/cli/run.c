@@ -333,9 +333,8 @@ static void run_release_signals(struct run *run)
 	close(run->signal_fd);
 }
 
-static int run_exit_status(struct vm *vm)
+static int run_exit_status(const struct vm *vm)
 {
-	diag_print(&vm->end_diag);
 	switch (vm->end) {
 	case VM_END_NONE:
 	case VM_END_HOST_ERROR:
@@ -360,7 +359,7 @@ static int run_exit_status(struct vm *vm)
 
 static int run_machine(struct run *run, struct sys *sys, struct phases *phases)
 {
-	struct diag diag = DIAG_INIT;
+	struct diag diag = DIAG_INIT, end;
 	sigset_t signals;
 	int status, err;
 
@@ -377,13 +376,15 @@ static int run_machine(struct run *run, struct sys *sys, struct phases *phases)
 	if (run->stats != STATS_OFF)
 		run_print_stats(run);
 	run_release_signals(run);
+	end = run->vm->end_diag;
+	status = run_exit_status(run->vm);
+	/* What the guest has said comes first, and the terminal is back before we say why it ended. */
+	vm_destroy(run->vm);
 	if (err) {
 		diag_set(&diag, err, "virtual machine", "stopped: %s", strerror(-err));
-		status = cli_refuse(&diag);
-	} else {
-		status = run_exit_status(run->vm);
+		return cli_refuse(&diag);
 	}
-	vm_destroy(run->vm);
+	diag_print(&end);
 	return status;
 }
 
