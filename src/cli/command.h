@@ -15,6 +15,13 @@ enum cli_status {
 	CLI_USAGE = 2,	 /* the words given make no sense */
 };
 
+/* In a usage line: the word of what JSON output is built into. */
+#ifdef AIRLOCK_JSON
+#define CLI_USAGE_JSON " [--json]"
+#else
+#define CLI_USAGE_JSON ""
+#endif
+
 struct cli_command {
 	const char *name;
 	const char *summary; /* one line, no full stop */

@@ -199,7 +199,7 @@ const struct cli_command cli_pool = {
 	.run = pool_run,
 	.usage =
 		"usage: airlock pool create NAME PF [--wipe]\n"
-		"       airlock pool list [--json]\n"
+		"       airlock pool list" CLI_USAGE_JSON "\n"
 		"       airlock pool lease NAME [--] COMMAND...\n"
 		"       airlock pool destroy NAME\n\n"
 		"A pool is all virtual functions of an NVMe drive or a network card (airlock vf\n"

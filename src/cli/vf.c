@@ -488,7 +488,7 @@ const struct cli_command cli_vf = {
 	.summary = "make, list, set up and take away virtual functions (SR-IOV)",
 	.run = vf_run,
 	.usage =
-		"usage: airlock vf list [PF] [--json]\n"
+		"usage: airlock vf list [PF]" CLI_USAGE_JSON "\n"
 		"       airlock vf create PF N [--own-namespaces]\n"
 		"       airlock vf set VF SETTING...\n"
 		"       airlock vf destroy PF [--accept LOSS]...\n\n"
