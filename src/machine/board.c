@@ -232,15 +232,15 @@ static void board_place_irqs_of(void *opaque, const char *name)
 	char cpus[128];
 	int nr = assign_irqs_place(vm->sys, name, &board->irq_cpus);
 
-	/* Where the host keeps them where they are, that is where they are. */
-	if (nr < 0 && nr != -ENOENT)
-		log_info(name, "its interrupts stay where the host has put them: %s",
-			 strerror(-nr));
-	if (nr <= 0 || board->irqs_placed)
+	if (nr == -ENOENT || board->irqs_said)
 		return;
-	board->irqs_placed = true;
-	log_info(name, "its interrupts on the host go to CPUs %s",
-		 assign_place_format(&board->irq_cpus, cpus, sizeof(cpus)));
+	board->irqs_said = true;
+	if (nr < 0)
+		log_info(name, "its interrupts on the host stay where that has put them: %s",
+			 strerror(-nr));
+	else
+		log_info(name, "its interrupts on the host go to CPUs %s",
+			 assign_place_format(&board->irq_cpus, cpus, sizeof(cpus)));
 }
 
 /* Loop thread, soon after; many changes are one round. */
