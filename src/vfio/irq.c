@@ -246,6 +246,23 @@ static int vector_wire(struct vfio_pci *pci, unsigned int n)
 }
 
 /*
+ * Linux enables with all masked, then writes its messages, then lets the mask go. Only now is it known
+ * how many vectors there are, and as long as nobody listens to any nothing is lost by a new beginning.
+ */
+static void vectors_make_room(struct vfio_pci *pci, unsigned int size)
+{
+	struct vfio_vectors *v = &pci->vectors;
+
+	if (v->kind != KIND_MSIX || size <= v->nr_enabled || v->nr_most ||
+	    pci->device.irq[KIND_MSIX].resizable)
+		return;
+	for (unsigned int i = 0; i < v->nr; i++)
+		if (v->vector[i].wired)
+			return;
+	vectors_disable(pci);
+}
+
+/*
  * Brings all vectors of a kind to what the guest has written. `size` vectors are to be there if
  * the kind is not enabled yet.
  */
@@ -254,6 +271,7 @@ static void vectors_sync(struct vfio_pci *pci, unsigned int kind, unsigned int n
 {
 	struct vfio_vectors *v = &pci->vectors;
 	struct platform *platform = pci->fn.platform;
+	unsigned int old = v->nr_enabled;
 	bool *want = calloc(v->nr, sizeof(*want));
 	int err;
 
@@ -287,10 +305,14 @@ static void vectors_sync(struct vfio_pci *pci, unsigned int kind, unsigned int n
 			vector_report(pci, "cannot be delivered", i, failed);
 	}
 
+	vectors_make_room(pci, size);
 	if (v->kind == KIND_NONE) {
 		/* The kernel has one kind at a time. */
 		vfio_intx_off_locked(pci);
 		err = vectors_enable(pci, kind, size, want);
+		/* Better what there was than nothing. */
+		if (err && old && !vectors_enable(pci, kind, old, want))
+			err = 0;
 		if (err)
 			log_limited(&pci->log, LOG_ERROR, pci->device.name,
 				    "%s cannot be enabled: %s", kind_name(kind), strerror(-err));

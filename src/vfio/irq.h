@@ -9,8 +9,8 @@
  *
  * The kernel allocates vectors when the kind is enabled. Older ones cannot add to them later
  * (VFIO_IRQ_INFO_NORESIZE): growing is disabling and enabling again, and since an interrupt can be
- * lost in between, every vector that was in use is kicked once. The first enabling therefore takes
- * as many as the guest has given a message to, which for Linux is all it will ever use.
+ * lost in between, every vector that was in use is kicked once. As long as none is in use, therefore,
+ * as many are taken as the guest has given a message to, which for Linux is all it will ever use.
  *
  * Called by pci/ under LOCK_MSIX (MSI-X) or LOCK_FABRIC (MSI); state is under LOCK_VECTORS.
  */

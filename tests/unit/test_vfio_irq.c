@@ -111,6 +111,30 @@ static void enabling_takes_as_many_vectors_as_the_guest_gave_messages(void **sta
 	world_fini(&w);
 }
 
+/* Enabled with all masked, then messages, then the mask let go: msix_capability_init() of Linux. */
+static void letting_go_of_the_mask_takes_all_vectors_at_once(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	start(&w);
+	msix(&w, PCI_MSIX_ENABLE | PCI_MSIX_MASK_ALL);
+	assert_int_equal(w.real->nr_vectors, 1);
+	for (unsigned int v = 0; v < 5; v++)
+		program(&w, v, 0x30 + v);
+	msix(&w, PCI_MSIX_ENABLE);
+	assert_int_equal(w.real->nr_vectors, 5);
+	for (unsigned int v = 0; v < 5; v++) {
+		mask(&w, v, false);
+		/* Nobody was listening, so nobody has to look whether something was lost. */
+		assert_int_equal(signals(&w, v), 0);
+	}
+	assert_int_equal(w.real->nr_disables, 1);
+	for (unsigned int v = 0; v < 5; v++)
+		assert_true(fake_vfio_fire(&w.vfio, w.real, v));
+	world_fini(&w);
+}
+
 static void enabling_several_vectors_is_one_call_and_one_commit(void **state)
 {
 	struct world w;
@@ -500,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_unmasked_vector_goes_from_device_to_route_without_us),
 		cmocka_unit_test(enabling_takes_as_many_vectors_as_the_guest_gave_messages),
+		cmocka_unit_test(letting_go_of_the_mask_takes_all_vectors_at_once),
 		cmocka_unit_test(enabling_several_vectors_is_one_call_and_one_commit),
 		cmocka_unit_test(growing_sets_up_anew_and_kicks_what_was_in_use),
 		cmocka_unit_test(a_kernel_that_can_add_vectors_is_not_set_up_anew),
