@@ -202,6 +202,21 @@ static const struct device_ops device_ops = {
 	.destroy = pci_destroy,
 };
 
+/* A function-level reset needs no word, and what the kernel does not tell cannot be said. */
+static void pci_say_reset(const struct vfio_pci *pci)
+{
+	static const char *const plain[] = { "flr", "af_flr", "kernel's choice" };
+
+	if (!pci->reset.nr)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (!strcmp(pci->reset.last, plain[i]))
+			return;
+	log_info(pci->device.name,
+		 "has no function-level reset: it is reset by %s, before and after",
+		 pci->reset.last);
+}
+
 /* Everything that needs the open device; each step undone by vfio_pci_release(). */
 static int pci_build(struct vfio_pci *pci, const struct host_function *host, struct diag *diag)
 {
@@ -224,6 +239,7 @@ static int pci_build(struct vfio_pci *pci, const struct host_function *host, str
 				   "give the whole bus to this VM, or take the risk with "
 				   "allow-no-reset=on");
 	}
+	pci_say_reset(pci);
 	err = vfio_config_build(pci, diag);
 	if (err)
 		return err;

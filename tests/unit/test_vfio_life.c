@@ -4,7 +4,9 @@
 #include "pci/bus.h"
 #include "vfio_world.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void refused(struct world *w, int err, const char *reason, const char *remedy)
 {
@@ -248,6 +250,38 @@ static void the_device_is_reset_before_and_after_and_by_the_guest(void **state)
 	world_close(&w);
 	assert_int_equal(w.real->nr_resets, 4);
 	world_fini(&w);
+}
+
+/* What is said on stderr while the device comes and goes. */
+static void said_with_methods(const char *methods, char *said, size_t size)
+{
+	int err = dup(STDERR_FILENO), ends[2];
+	struct world w;
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	world_init(&w);
+	strcpy(w.real->methods, methods);
+	world_start(&w);
+	world_fini(&w);
+	dup2(err, STDERR_FILENO);
+	close(err);
+	close(ends[1]);
+	n = read(ends[0], said, size - 1);
+	close(ends[0]);
+	said[n > 0 ? n : 0] = '\0';
+}
+
+static void a_reset_that_is_none_of_the_function_alone_is_said(void **state)
+{
+	char said[512];
+
+	said_with_methods("bus", said, sizeof(said));
+	assert_non_null(strstr(said, WORLD_NAME));
+	assert_non_null(strstr(said, "it is reset by bus"));
+	said_with_methods("flr bus", said, sizeof(said));
+	assert_null(strstr(said, "reset"));
 }
 
 static void a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets(void **state)
@@ -632,6 +666,7 @@ int main(void)
 		cmocka_unit_test(a_group_descriptor_of_somebody_else_is_taken),
 		cmocka_unit_test(a_device_nothing_resets_is_refused_unless_the_risk_is_taken),
 		cmocka_unit_test(the_device_is_reset_before_and_after_and_by_the_guest),
+		cmocka_unit_test(a_reset_that_is_none_of_the_function_alone_is_said),
 		cmocka_unit_test(a_bus_reset_spares_a_sibling_in_use_until_the_machine_resets),
 		cmocka_unit_test(a_bus_reset_that_fails_leaves_a_siblings_own_reset_due),
 		cmocka_unit_test(the_guests_bus_reset_reaches_functions_that_only_reset_together),
