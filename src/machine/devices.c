@@ -17,7 +17,6 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 			     struct diag *diag)
 {
 	const char *host = spec_text(spec, "host"), *rom = spec_text(spec, "rom");
-	const char *bus = spec_text(spec, "bus");
 	int err;
 
 	memset(config, 0, sizeof(*config));
@@ -35,7 +34,6 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 		config->rom_off = true;
 	else if (rom && strcmp(rom, "on"))
 		config->rom_file = rom;
-	config->on_root_bus = bus && !strcmp(bus, "pcie.0");
 	return spec_bool(spec, "allow-no-reset", &config->allow_no_reset, diag);
 }
 
@@ -107,6 +105,8 @@ static int vfio_class_create(struct vm *vm, struct spec *spec, struct diag *diag
 				      host.group, &slot, diag);
 	if (err)
 		return err;
+	/* Beside its group's first function, whatever was said of this one. */
+	config.on_root_bus = slot->bus == pci_fabric_root(vm->board->fabric);
 	if (vfio_class_guarded(vm->config, spec))
 		config.guard = &vm->platform;
 	config.released = vfio_class_released;

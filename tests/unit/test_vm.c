@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include "base/bits.h"
+#include "base/endian.h"
 #include "fake/kvm.h"
 #include "fake/vfio.h"
 #include "machine/arch.h"
+#include "machine/board.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
 #include "pci/pci_regs.h"
@@ -226,6 +228,39 @@ static int run_with_device(struct fixture *f, struct fake_vfio *vfio)
 	return err;
 }
 
+/* As its config space says: 4 bits of the PCI Express capability's flags. */
+static uint32_t express_type(struct vm *vm, uint8_t devfn)
+{
+	struct pci_function *fn = pci_bus_function(pci_fabric_root(vm->board->fabric), devfn);
+
+	assert_non_null(fn);
+	return FIELD_GET(PCI_EXP_TYPE,
+			 (uint32_t)le_load(&fn->config[fn->pcie_cap + PCI_EXP_FLAGS], 2));
+}
+
+static void functions_of_a_group_on_the_root_bus_are_all_integrated(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag = DIAG_INIT;
+	struct fake_vfio vfio;
+
+	f->config.nr_devices = 2;
+	assert_int_equal(
+		spec_parse(&f->config.devices[0], "vfio,host=0000:01:00.0,bus=pcie.0", &diag), 0);
+	assert_int_equal(spec_parse(&f->config.devices[1], "vfio,host=0000:01:00.1", &diag), 0);
+	fake_vfio_init(&vfio);
+	fake_vfio_add(&vfio, "0000:01:00.0", 14);
+	fake_vfio_add(&vfio, "0000:01:00.1", 14);
+	fake_vfio_publish(&vfio);
+	f->kvm.real = vfio.sys;
+	create(f);
+	/* Behind the host bridge; the second follows the first without being told. */
+	assert_int_equal(express_type(f->vm, PCI_DEVFN(1, 0)), PCI_EXP_RC_ENDPOINT);
+	assert_int_equal(express_type(f->vm, PCI_DEVFN(1, 1)), PCI_EXP_RC_ENDPOINT);
+	destroy(f);
+	fake_vfio_fini(&vfio);
+}
+
 static void every_call_of_a_run_with_a_device_that_fails_is_undone(void **state)
 {
 	struct fixture *f = *state;
@@ -401,6 +436,7 @@ int main(void)
 		CASE(a_machine_comes_and_goes_without_leaving_anything),
 		CASE(ram_above_the_hole_gets_a_slot_of_its_own),
 		CASE(every_call_that_fails_on_the_way_is_undone),
+		CASE(functions_of_a_group_on_the_root_bus_are_all_integrated),
 		CASE(every_call_of_a_run_with_a_device_that_fails_is_undone),
 		CASE(a_triple_fault_ends_the_run_and_says_where),
 		CASE(an_instruction_kvm_cannot_emulate_ends_the_run),
