@@ -18,7 +18,7 @@ static uint32_t bar_of(struct nvme_world *w)
 	return fake_cfg_read(&w->pci, w->pf.rid, PCI_BAR0, 4) & PCI_BAR_MEM_MASK;
 }
 
-void nvme_world_init(struct nvme_world *w, unsigned int nr_disks, unsigned int vfs)
+static void world_begin(struct nvme_world *w)
 {
 	memset(w, 0, sizeof(*w));
 	fake_pci_init(&w->pci);
@@ -32,31 +32,52 @@ void nvme_world_init(struct nvme_world *w, unsigned int nr_disks, unsigned int v
 	w->config = (struct nvme_config){
 		.name = "nvme0",
 		.serial = "SERIAL",
-		.nr_blocks = nr_disks,
 		.io_queues = 4,
-		.vfs = vfs,
 		.vf_queues = 2,
 	};
-	for (unsigned int i = 0; i < nr_disks; i++) {
-		BUG_ON(block_ram_create("disk", NVME_WORLD_DISK, 512, &w->disks[i], NULL));
-		w->config.blocks[i] = w->disks[i];
-	}
+}
+
+static void world_plug(struct nvme_world *w)
+{
 	BUG_ON(nvme_create(&w->pci.machine.platform, &w->config, &w->dev, NULL));
 	BUG_ON(pci_function_attach(nvme_function(w->dev), w->bus, 0));
 	BUG_ON(pci_fabric_assign(w->pci.fabric, NULL));
 	w->pf.fn = nvme_function(w->dev);
 	w->pf.rid = pci_function_rid(w->pf.fn);
 	w->pf.regs = bar_of(w) | (uint64_t)fake_cfg_read(&w->pci, w->pf.rid, PCI_BAR0 + 4, 4) << 32;
-	for (unsigned int i = 0; i < vfs && i < ARRAY_SIZE(w->vf); i++)
+	for (unsigned int i = 0; i < ARRAY_SIZE(w->vf); i++)
 		w->vf[i].base = 0x280000ull + 0x20000ull * i;
 	fake_cfg_write(&w->pci, w->pf.rid, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+void nvme_world_init(struct nvme_world *w, unsigned int nr_disks, unsigned int vfs)
+{
+	world_begin(w);
+	w->config.nr_blocks = nr_disks;
+	w->config.vfs = vfs;
+	for (unsigned int i = 0; i < nr_disks; i++) {
+		BUG_ON(block_ram_create("disk", NVME_WORLD_DISK, 512, &w->disks[i], NULL));
+		w->config.blocks[i] = w->disks[i];
+	}
+	world_plug(w);
+}
+
+void nvme_world_init_on(struct nvme_world *w, struct block *disk)
+{
+	world_begin(w);
+	w->config.nr_blocks = 1;
+	w->config.blocks[0] = disk;
+	w->config.own_thread = true;
+	world_plug(w);
 }
 
 void nvme_world_fini(struct nvme_world *w)
 {
 	w->dev->ops->destroy(w->dev);
-	for (unsigned int i = 0; i < w->config.nr_blocks; i++)
-		block_destroy(w->disks[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(w->disks); i++) {
+		if (w->disks[i])
+			block_destroy(w->disks[i]);
+	}
 	BUG_ON(!fake_pci_fini(&w->pci));
 	free(w->ram.regions[0].hva);
 }
@@ -70,7 +91,8 @@ void nvme_reg_set(struct nvme_world *w, const struct nvme_driver *d, uint64_t of
 		  uint32_t value)
 {
 	fake_bus_write(&w->pci.machine, BUS_MMIO, d->regs + offset, 4, value);
-	nvme_serve(w->dev);
+	if (!w->config.own_thread)
+		nvme_serve(w->dev);
 }
 
 void nvme_driver_enable(struct nvme_world *w, struct nvme_driver *d)
@@ -111,7 +133,10 @@ struct nvme_answer nvme_driver_take(struct nvme_world *w, struct nvme_driver *d,
 {
 	const uint8_t *e =
 		nvme_world_mem(w, d->base + NVME_WORLD_CQ(q) + NVME_CQE_LEN * d->q[q].cq_head);
-	unsigned int status = (unsigned int)le_load(e + 14, 2);
+	/* The phase comes last: what it tells of is there (4.6). */
+	uint64_t last =
+		le64toh(__atomic_load_n((const uint64_t *)(const void *)(e + 8), __ATOMIC_ACQUIRE));
+	unsigned int status = (unsigned int)(last >> 48);
 	struct nvme_answer a = { 0 };
 
 	if ((status & 1) != d->q[q].phase)
@@ -119,9 +144,9 @@ struct nvme_answer nvme_driver_take(struct nvme_world *w, struct nvme_driver *d,
 	a = (struct nvme_answer){
 		.posted = true,
 		.result = (uint32_t)le_load(e, 4),
-		.sqhd = (uint16_t)le_load(e + 8, 2),
-		.sqid = (uint16_t)le_load(e + 10, 2),
-		.cid = (uint16_t)le_load(e + 12, 2),
+		.sqhd = (uint16_t)last,
+		.sqid = (uint16_t)(last >> 16),
+		.cid = (uint16_t)(last >> 32),
 		.status = (uint16_t)(status >> 1 & NVME_STATUS_CODE),
 		.dnr = status >> 1 & NVME_DNR,
 	};

@@ -290,6 +290,26 @@ static void wrong_doorbells_are_told_by_an_event(void **state)
 	assert_true(nvme_driver_take(w, &w->pf, 0).posted);
 }
 
+static void a_head_beyond_its_queue_moves_nothing(void **state)
+{
+	struct nvme_world *w = *state;
+	struct nvme_sqe sqe = nvme_command(NVME_ADMIN_ASYNC_EVENT, 0, 0, 0);
+	int pin = pci_function_intx_pin(w->pf.fn);
+
+	enable(w);
+	nvme_driver_put(w, &w->pf, 0, &sqe);
+	sqe = nvme_command(0xff, 0, 0, 0);
+	nvme_driver_put(w, &w->pf, 0, &sqe);
+	nvme_driver_ring(w, &w->pf, 0);
+	assert_true(fake_pin(&w->pci.machine, (unsigned int)pin));
+	/* One entry is there: 1 would do, and 17 is not 1. */
+	nvme_reg_set(w, &w->pf, NVME_DOORBELLS + 4, NVME_WORLD_Q + 1);
+	assert_true(fake_pin(&w->pci.machine, (unsigned int)pin));
+	assert_int_equal(nvme_driver_take(w, &w->pf, 0).status, NVME_INVALID_OPCODE);
+	assert_int_equal(nvme_driver_take(w, &w->pf, 0).result,
+			 NVME_EVENT(NVME_EVENT_ERROR, 1, NVME_LOG_ERROR));
+}
+
 static void event_requests_have_a_limit_and_can_be_aborted(void **state)
 {
 	struct nvme_world *w = *state;
@@ -525,6 +545,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_completion_queue_holds_the_rest_back, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(wrong_doorbells_are_told_by_an_event, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_head_beyond_its_queue_moves_nothing, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(event_requests_have_a_limit_and_can_be_aborted,
 						setup, teardown),
