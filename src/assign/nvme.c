@@ -200,8 +200,8 @@ int assign_nvme_offline(struct assign_nvme *nvme, uint16_t id, struct diag *diag
 	return nvme_manage(nvme, id, NVME_ACT_OFFLINE, 0, 0, "take a controller offline", diag);
 }
 
-int assign_nvme_online(struct assign_nvme *nvme, uint16_t id, uint16_t queues, uint16_t interrupts,
-		       struct diag *diag)
+int assign_nvme_share(struct assign_nvme *nvme, uint16_t id, uint16_t queues, uint16_t interrupts,
+		      struct diag *diag)
 {
 	int err = nvme_manage(nvme, id, NVME_ACT_ASSIGN, NVME_RT_QUEUES, queues,
 			      "assign queues to a controller", diag);
@@ -209,6 +209,14 @@ int assign_nvme_online(struct assign_nvme *nvme, uint16_t id, uint16_t queues, u
 	if (!err)
 		err = nvme_manage(nvme, id, NVME_ACT_ASSIGN, NVME_RT_INTERRUPTS, interrupts,
 				  "assign interrupts to a controller", diag);
+	return err;
+}
+
+int assign_nvme_online(struct assign_nvme *nvme, uint16_t id, uint16_t queues, uint16_t interrupts,
+		       struct diag *diag)
+{
+	int err = assign_nvme_share(nvme, id, queues, interrupts, diag);
+
 	if (!err)
 		err = nvme_manage(nvme, id, NVME_ACT_ONLINE, 0, 0, "bring a controller online",
 				  diag);

@@ -43,8 +43,13 @@ void assign_nvme_close(struct assign_nvme *nvme);
 int assign_nvme_secondaries(struct assign_nvme *nvme, struct assign_nvme_secondary *out,
 			    struct diag *diag);
 
-/* Takes a secondary controller offline, and brings it online with these resources. 0 or -errno. */
+/*
+ * Takes a secondary controller offline, gives it resources while it is, and brings it online with
+ * these resources. 0 or -errno.
+ */
 int assign_nvme_offline(struct assign_nvme *nvme, uint16_t id, struct diag *diag);
+int assign_nvme_share(struct assign_nvme *nvme, uint16_t id, uint16_t queues, uint16_t interrupts,
+		      struct diag *diag);
 int assign_nvme_online(struct assign_nvme *nvme, uint16_t id, uint16_t queues, uint16_t interrupts,
 		       struct diag *diag);
 

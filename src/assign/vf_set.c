@@ -59,6 +59,8 @@ static int vf_set_apply(struct assign_nvme *nvme, uint16_t id,
 		err = assign_nvme_show(nvme, id, settings->nsid, settings->nr_namespaces, diag);
 	if (!err && online)
 		err = assign_nvme_online(nvme, id, settings->queues, settings->interrupts, diag);
+	else if (!err && (settings->has_queues || settings->has_interrupts))
+		err = assign_nvme_share(nvme, id, settings->queues, settings->interrupts, diag);
 	return err;
 }
 
@@ -68,6 +70,7 @@ static int vf_set_nvme(struct sys *sys, const struct host_function *pf, const st
 	struct assign_vf_settings to = *settings, before = {
 		.has_namespaces = vf->namespaces_known && settings->has_namespaces,
 		.nr_namespaces = min_u64(vf->nr_namespaces, ASSIGN_VF_MAX_NAMESPACES),
+		.has_queues = vf->controller.queues && vf->controller.interrupts,
 		.queues = vf->controller.queues,
 		.interrupts = vf->controller.interrupts,
 	};

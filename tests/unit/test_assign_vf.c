@@ -900,6 +900,19 @@ static void a_drives_function_takes_resources_state_and_namespaces(void **state)
 	settings = (struct assign_vf_settings){ .has_online = true };
 	assert_int_equal(set(&world, vf_name(0), &settings, NULL), 0);
 	assert_false(world.online[1]);
+	/* It takes a share while it stays offline, and keeps it for later. */
+	settings = (struct assign_vf_settings){
+		.has_queues = true,
+		.queues = 2,
+		.has_interrupts = true,
+		.interrupts = 2,
+	};
+	assert_int_equal(set(&world, vf_name(0), &settings, NULL), 0);
+	assert_false(world.online[1]);
+	assert_true(world.queues[1] == 2 && world.interrupts[1] == 2);
+	settings = (struct assign_vf_settings){ .has_online = true, .online = true };
+	assert_int_equal(set(&world, vf_name(0), &settings, NULL), 0);
+	assert_true(world.online[1] && world.queues[1] == 2 && world.interrupts[1] == 2);
 	world_end(&world);
 }
 
