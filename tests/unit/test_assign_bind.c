@@ -759,6 +759,38 @@ static void a_bind_killed_at_any_step_is_recovered(void **state)
 	assert_true(steps > 40);
 }
 
+static void a_recovery_killed_at_any_step_is_recovered(void **state)
+{
+	unsigned int recoveries = 0;
+
+	/* Every step of a bind, and every step of the recovery from it. */
+	for (int steps = 0; steps < 107; steps++) {
+		bool whole = false;
+
+		for (int killed = 0; !whole; killed++) {
+			struct world world;
+			size_t nr;
+
+			world_init(&world, NULL);
+			world.countdown = steps;
+			run_bind(&world, "3:0.0", true, 0, NULL);
+			world.calls = 0;
+			world.countdown = killed;
+			world.locked = false;
+			run_recover(&world, &nr, NULL);
+			whole = world.calls <= killed;
+			world.countdown = -1;
+			world.locked = false;
+			assert_int_equal(run_recover(&world, &nr, NULL), 0);
+			if (strcmp(world_driver(&world, "0000:03:00.0"), "vfio-pci"))
+				world_expect_untouched(&world);
+			world_fini(&world);
+			recoveries++;
+		}
+	}
+	assert_true(recoveries > 100);
+}
+
 static void a_release_killed_at_any_step_is_recovered(void **state)
 {
 	static const char *const device[] = { "3:0.0", "3:0.1", "3:0.2" };
@@ -1106,6 +1138,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_taken_is_not_given_back),
 		cmocka_unit_test(an_override_that_was_there_comes_back),
 		cmocka_unit_test(a_bind_killed_at_any_step_is_recovered),
+		cmocka_unit_test(a_recovery_killed_at_any_step_is_recovered),
 		cmocka_unit_test(a_release_killed_at_any_step_is_recovered),
 		cmocka_unit_test(any_one_failing_call_leaves_the_host_as_it_was_or_recoverable),
 		cmocka_unit_test(a_cut_line_was_never_acted_upon),
