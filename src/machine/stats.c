@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "host/text.h"
+#include "iommu/ats.h"
 #include "machine/board.h"
 #include "machine/kvm_stats.h"
 #include "machine/unit.h"
@@ -184,7 +185,8 @@ static void stats_vfio(struct vm *vm, struct stats_sink *s)
 struct stats_requester {
 	char name[64];
 	uint64_t misses, faults, denied;
-	bool quarantined;
+	bool quarantined, has_ats;
+	struct iommu_ats_figures ats;
 };
 
 /* Copied first, printed after: a slow reader of the figures must not hold the unit up. */
@@ -202,12 +204,25 @@ static unsigned int stats_requesters(struct iommu *iommu, struct stats_requester
 		r->faults = atomic_load(&dev->nr_faults);
 		r->denied = atomic_load(&dev->nr_denied);
 		r->quarantined = atomic_load(&dev->blocked);
+		r->has_ats = atomic_load(&dev->ats);
+		iommu_ats_figures(dev, &r->ats);
 		for (struct iommu_section *section = dev->sections; section;
 		     section = section->next)
 			r->misses += atomic_load(&section->nr_misses);
 	}
 	iommu_exec_end(iommu);
 	return n;
+}
+
+static void stats_ats(struct stats_sink *s, const struct iommu_ats_figures *f)
+{
+	stats_number(s, "ats_requests", f->nr_requests);
+	stats_number(s, "ats_refused", f->nr_faults);
+	stats_number(s, "ats_uses", f->nr_uses);
+	stats_number(s, "ats_stale", f->nr_stale);
+	stats_number(s, "ats_invalidations", f->nr_invals);
+	stats_number(s, "ats_invalidation_us_max", f->inval_ns_max / 1000);
+	stats_number(s, "ats_taken_away", f->taken);
 }
 
 static void stats_iommu(struct vm *vm, struct stats_sink *s)
@@ -232,6 +247,8 @@ static void stats_iommu(struct vm *vm, struct stats_sink *s)
 		stats_number(s, "faults", list[i].faults);
 		stats_number(s, "denied", list[i].denied);
 		stats_number(s, "quarantined", list[i].quarantined);
+		if (list[i].has_ats)
+			stats_ats(s, &list[i].ats);
 		stats_close(s);
 	}
 }

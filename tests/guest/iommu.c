@@ -12,6 +12,7 @@
 // EXPECT: ok: a page past the end of memory is no memory
 // EXPECT: ok: what was unmapped is gone with the invalidation
 // EXPECT: ok: off again, DMA passes
+// EXPECT: ok: a reset switches it off, and blocks DMA again
 // STATUS: 1
 #include "lib/edu.h"
 
@@ -19,6 +20,22 @@
 #define W	 2ull
 #define FAR	 0x10000000ull /* 256 MiB: beyond this guest's memory */
 #define VTD_ECAP 0x10
+
+/* CMOS memory outlives a reset. */
+#define CMOS_AGAIN 0x70
+#define MAGIC	   0xb7
+
+static uint8_t cmos_read(uint8_t reg)
+{
+	outb(0x70, reg);
+	return inb(0x71);
+}
+
+static void cmos_write(uint8_t reg, uint8_t v)
+{
+	outb(0x70, reg);
+	outb(0x71, v);
+}
 
 typedef uint64_t table[512] __attribute__((aligned(4096)));
 static volatile table root, context, level4, level3, level2, level1;
@@ -62,6 +79,12 @@ void guest_main(void)
 
 	if (!edu_find(&edu))
 		guest_exit(GUEST_FAILED);
+	if (cmos_read(CMOS_AGAIN) == MAGIC) {
+		guest_check(!mmio_read32(VTD + VTD_GSTS) && !vtd_fault(&rid) &&
+				    edu_load(&edu, at(page)) == EDU_REFUSED,
+			    "a reset switches it off, and blocks DMA again");
+		guest_finish();
+	}
 	for (unsigned int i = 0; i < sizeof(page); i++)
 		page[i] = 0x5a;
 	guest_check(edu_load(&edu, at(page)) == EDU_REFUSED,
@@ -94,5 +117,10 @@ void guest_main(void)
 		    "what was unmapped is gone with the invalidation");
 	vtd_command(VTD_TE, false);
 	guest_check(edu_load(&edu, at(page)) == EDU_OK, "off again, DMA passes");
-	guest_finish();
+	vtd_command(VTD_TE, true);
+	cmos_write(CMOS_AGAIN, MAGIC);
+	outb(0xcf9, 2);
+	outb(0xcf9, 6);
+	for (;;)
+		cpu_relax();
 }

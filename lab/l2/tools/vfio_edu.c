@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vfio_edu BDF: a user-space driver in the guest, by the guest's own VFIO: maps pages of its own for the
+ * vfio_edu BDF [mute|forge]: a user-space driver in the guest, by the guest's own VFIO: maps pages of its own for the
  * teaching device (docs/edu.md), moves data through it, takes its interrupts, and then does what a broken
- * driver would. Static: the guest has nothing else. One line a check; status 0 when all passed.
+ * driver would; or, of a device with a TLB of its own, what a broken device would. Static: the guest has nothing else. One line a check; status 0 when all passed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +30,16 @@ enum {
 	REG_DMA_COUNT = 0x90,
 	REG_DMA_COMMAND = 0x98,
 	REG_DMA_RESULT = 0xa0,
+	REG_BEHAVIOUR = 0xa8,
+	BEHAVIOUR_MUTE = 2,
+	BEHAVIOUR_FORGE = 4,
 	DMA_RUN = 1,
 	DMA_TO_MEMORY = 2,
 	DMA_INTERRUPT = 4,
 	IRQ_DMA = 0x100,
 	RESULT_OK = 0,
 	RESULT_REFUSED = 2,
+	RESULT_STALE = 4,
 	BUFFER = 0x40000,
 
 	CONFIG_COMMAND = 4,
@@ -148,19 +152,41 @@ static void regions_open(struct driver *d)
 		die("BAR 0");
 }
 
-static void interrupt_open(struct driver *d)
+/* By MSI or INTx; the kind before is off first. */
+static void interrupt_open(struct driver *d, unsigned int kind)
 {
+	struct vfio_irq_set off = {
+		.argsz = sizeof(off),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSI_IRQ_INDEX,
+	};
 	uint8_t room[sizeof(struct vfio_irq_set) + sizeof(int)] = { 0 };
 	struct vfio_irq_set *set = (void *)room;
 
+	if (kind == VFIO_PCI_INTX_IRQ_INDEX && ioctl(d->device, VFIO_DEVICE_SET_IRQS, &off))
+		die("VFIO_DEVICE_SET_IRQS: off");
 	d->event = eventfd(0, EFD_NONBLOCK);
 	set->argsz = sizeof(room);
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = VFIO_PCI_MSI_IRQ_INDEX;
+	set->index = kind;
 	set->count = 1;
 	memcpy(set->data, &d->event, sizeof(int));
 	if (d->event < 0 || ioctl(d->device, VFIO_DEVICE_SET_IRQS, set))
 		die("VFIO_DEVICE_SET_IRQS");
+}
+
+/* The kernel masks INTx when it comes; after this it comes again if it is still there. */
+static void interrupt_unmask(struct driver *d)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		.index = VFIO_PCI_INTX_IRQ_INDEX,
+		.count = 1,
+	};
+
+	if (ioctl(d->device, VFIO_DEVICE_SET_IRQS, &set))
+		die("VFIO_DEVICE_SET_IRQS: unmask");
 }
 
 static uint32_t load(struct driver *d, int reg)
@@ -226,6 +252,24 @@ static void right(struct driver *d)
 	store(d, REG_IRQ_ACK, IRQ_DMA);
 }
 
+/* By way of the I/O APIC: a level, sent again until the device is quiet. */
+static void line(struct driver *d)
+{
+	bool twice;
+
+	interrupt_open(d, VFIO_PCI_INTX_IRQ_INDEX);
+	store(d, REG_IRQ_RAISE, 8);
+	twice = interrupted(d);
+	interrupt_unmask(d);
+	twice = twice && interrupted(d);
+	store(d, REG_IRQ_ACK, 8);
+	interrupt_unmask(d);
+	store(d, REG_IRQ_RAISE, 16);
+	check(d, twice && interrupted(d) && load(d, REG_IRQ_STATUS) == 16,
+	      "INTx comes until it is acknowledged, and again");
+	store(d, REG_IRQ_ACK, 16);
+}
+
 static void wrong(struct driver *d)
 {
 	check(d, transfer(d, BUFFER, IOVA_NONE, DMA_TO_MEMORY) == RESULT_REFUSED,
@@ -238,21 +282,58 @@ static void wrong(struct driver *d)
 	check(d, transfer(d, IOVA_A, BUFFER, 0) == RESULT_OK, "what is mapped still is");
 }
 
+/* It does not answer when it is told to forget: the kernel must get on all the same. */
+static void mute(struct driver *d)
+{
+	store(d, REG_BEHAVIOUR, BEHAVIOUR_MUTE);
+	memset(d->b, 0x11, PAGE);
+	page_unmap(d, IOVA_B);
+	check(d, true, "a device that does not answer holds nobody up for long");
+	check(d, transfer(d, BUFFER, IOVA_B, DMA_TO_MEMORY) == RESULT_REFUSED && filled(d->b, 0x11),
+	      "and keeps nothing");
+	check(d, transfer(d, IOVA_A, BUFFER, 0) == RESULT_OK, "what is mapped still is");
+}
+
+/* It invents translations: memory at that very address, of whomever. */
+static void forge(struct driver *d)
+{
+	unsigned int nr_stale = 0, nr_ok = 0;
+
+	store(d, REG_BEHAVIOUR, BEHAVIOUR_FORGE);
+	for (int i = 0; i < 20; i++) {
+		uint32_t result = transfer(d, BUFFER, IOVA_B, DMA_TO_MEMORY);
+
+		nr_stale += result == RESULT_STALE;
+		nr_ok += result == RESULT_OK;
+	}
+	check(d, nr_stale && nr_stale + nr_ok == 20,
+	      "invented translations reach nothing, until it is left without");
+	check(d, transfer(d, BUFFER, IOVA_NONE, DMA_TO_MEMORY) == RESULT_REFUSED,
+	      "and then it is as any other device");
+}
+
 int main(int argc, char **argv)
 {
+	const char *how = argc == 3 ? argv[2] : "";
 	struct driver d = { 0 };
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: vfio_edu BDF\n");
+	if (argc < 2 || (*how && strcmp(how, "mute") && strcmp(how, "forge"))) {
+		fprintf(stderr, "usage: vfio_edu BDF [mute|forge]\n");
 		return 2;
 	}
 	group_open(&d, argv[1]);
 	d.a = page_map(&d, IOVA_A);
 	d.b = page_map(&d, IOVA_B);
 	regions_open(&d);
-	interrupt_open(&d);
+	interrupt_open(&d, VFIO_PCI_MSI_IRQ_INDEX);
 	right(&d);
-	wrong(&d);
+	if (!strcmp(how, "mute"))
+		mute(&d);
+	else if (!strcmp(how, "forge"))
+		forge(&d);
+	else
+		wrong(&d);
+	line(&d);
 	printf("vfio_edu: %s\n", d.nr_failed ? "FAILED" : "passed");
 	return d.nr_failed != 0;
 }
