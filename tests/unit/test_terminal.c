@@ -192,7 +192,8 @@ static void help_is_shown(void **state)
 /* In a child: raw mode, then the signal; the parent looks at the terminal. */
 static void a_deadly_signal_puts_the_terminal_back(void **state)
 {
-	static const int signals[] = { SIGSEGV, SIGABRT, SIGTERM, SIGHUP, SIGINT, SIGBUS };
+	static const int signals[] = { SIGSEGV, SIGABRT, SIGTERM,   SIGHUP, SIGINT,   SIGBUS,
+				       SIGPWR,	SIGPROF, SIGVTALRM, SIGIO,  SIGSTKFLT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		struct termios before, after;
