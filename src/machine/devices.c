@@ -13,6 +13,17 @@
 
 /* ---- vfio: a function of the host ---- */
 
+/* Checks of the group and of the device are left out for who holds a descriptor, and for no one else. */
+static int vfio_class_descriptor(struct spec *spec, const char *key, struct diag *diag)
+{
+	const char *text = spec_text(spec, key);
+
+	if (!text || !strncmp(text, "fd=", 3))
+		return 0;
+	diag_set(diag, -EINVAL, spec->whole, "%s=%s is not a descriptor", key, text);
+	return diag_remedy(diag, -EINVAL, "%s=fd=N, opened by someone else; or leave it out", key);
+}
+
 static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci_config *config,
 			     struct diag *diag)
 {
@@ -26,6 +37,10 @@ static int vfio_class_config(struct sys *sys, struct spec *spec, struct vfio_pci
 				   "airlock devices lists them: --device vfio,host=0000:01:00.0");
 	}
 	err = host_address_resolve(sys, host, &config->host, diag);
+	if (!err)
+		err = vfio_class_descriptor(spec, "group", diag);
+	if (!err)
+		err = vfio_class_descriptor(spec, "container", diag);
 	if (err)
 		return err;
 	config->group = spec_text(spec, "group");

@@ -162,6 +162,16 @@ static void a_bus_has_room_for_one_group(void **state)
 	says("rp0", "it is occupied");
 }
 
+/* A number is not a descriptor: it would only switch the checks of the group off. */
+static void a_group_is_a_descriptor_or_left_out(void **state)
+{
+	fake_vfio_add(&f.vfio, "0000:01:00.0", 14);
+	fake_vfio_publish(&f.vfio);
+	device("vfio,host=0000:01:00.0,group=14");
+	assert_int_equal(planned(false), 1);
+	says("vfio,host=0000:01:00.0,group=14", "group=14 is not a descriptor");
+}
+
 static void the_root_bus_has_31_slots(void **state)
 {
 	char spec[32];
@@ -197,6 +207,7 @@ int main(void)
 		CASE(everything_that_is_wrong_is_said_at_once),
 		CASE(a_run_does_not_read_what_the_kernel_will_say_anyway),
 		CASE(a_bus_has_room_for_one_group),
+		CASE(a_group_is_a_descriptor_or_left_out),
 		CASE(the_root_bus_has_31_slots),
 		CASE(memory_where_the_host_reserves_is_refused),
 	};
