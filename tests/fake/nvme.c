@@ -62,6 +62,15 @@ void nvme_world_init(struct nvme_world *w, unsigned int nr_disks, unsigned int v
 	world_plug(w);
 }
 
+void nvme_world_init_large(struct nvme_world *w, uint64_t size)
+{
+	world_begin(w);
+	w->config.nr_blocks = 1;
+	BUG_ON(block_ram_create("disk", size, 512, &w->disks[0], NULL));
+	w->config.blocks[0] = w->disks[0];
+	world_plug(w);
+}
+
 void nvme_world_init_on(struct nvme_world *w, struct block *disk)
 {
 	world_begin(w);

@@ -60,6 +60,8 @@ struct nvme_answer {
 
 /* nr_disks namespaces of NVME_WORLD_DISK each, of 512-byte blocks. */
 void nvme_world_init(struct nvme_world *w, unsigned int nr_disks, unsigned int vfs);
+/* One namespace of `size` bytes. */
+void nvme_world_init_large(struct nvme_world *w, uint64_t size);
 /* The same on one disk of the test's own, served by a thread: nothing has happened yet when a call returns. */
 void nvme_world_init_on(struct nvme_world *w, struct block *disk);
 void nvme_world_fini(struct nvme_world *w);
