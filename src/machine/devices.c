@@ -237,7 +237,7 @@ static const struct device_class vfio_class = {
 		"allow-no-reset=on   take the risk that nothing resets it between users\n"
 		"group=fd=N          its IOMMU group, opened by someone else\n"
 		"container=fd=N      the VFIO container, opened by someone else\n"
-		"iommu=off           left out of the IOMMU of --iommu, as it has to be\n",
+		"iommu=on|off        behind the IOMMU of --iommu, which the host then follows; default on\n",
 	.plan = vfio_class_plan,
 	.create = vfio_class_create,
 };

@@ -125,6 +125,7 @@ int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, bool guar
 	err = vfio_pci_plan(plan->sys, config, p, plan->thorough ? plan_refused : NULL, plan, diag);
 	plan_reserved(plan, p);
 	if (guarded) {
+		plan->guarded[plan->nr_vfio - 1] = true;
 		plan->nr_mirrors++;
 		plan_mirror(plan, p);
 	}
@@ -336,7 +337,7 @@ static void plan_print_bars(const struct vfio_pci_plan *p, FILE *to)
 	}
 }
 
-static void plan_print_vfio(const struct vfio_pci_plan *p, FILE *to)
+static void plan_print_vfio(const struct vfio_pci_plan *p, bool guarded, FILE *to)
 {
 	const struct host_function *f = &p->function;
 
@@ -347,6 +348,9 @@ static void plan_print_vfio(const struct vfio_pci_plan *p, FILE *to)
 		fprintf(to, " %s (%s)", p->group.member[i].name,
 			p->group.member[i].driver[0] ? p->group.member[i].driver : "no driver");
 	fprintf(to, "\n    reset      %s\n", f->reset[0] ? f->reset : "none");
+	fprintf(to, "    reaches    %s\n",
+		guarded ? "what the guest maps for it; all of its memory while its IOMMU is off"
+			: "all of the guest's memory");
 	if (f->numa_node >= 0)
 		fprintf(to, "    NUMA node  %d\n", f->numa_node);
 	plan_print_bars(p, to);
@@ -400,7 +404,7 @@ void plan_print(const struct plan *plan, FILE *to)
 	fprintf(to, "devices    %u passed through, %u others\n", plan->nr_vfio, plan->nr_notes);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		if (plan->vfio[i]->function.vendor)
-			plan_print_vfio(plan->vfio[i], to);
+			plan_print_vfio(plan->vfio[i], plan->guarded[i], to);
 	for (unsigned int i = 0; i < plan->nr_notes; i++)
 		fprintf(to, "  %s\n", plan->notes[i]);
 }

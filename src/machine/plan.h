@@ -34,7 +34,8 @@ struct plan {
 	struct assign_memlock memlock;
 	unsigned int nr_vfio;
 	struct vfio_pci_plan *vfio[VM_DEVICES_MAX]; /* owned */
-	unsigned int nr_mirrors; /* of these, behind the guest's IOMMU: an address space each */
+	bool guarded[VM_DEVICES_MAX];		    /* of these, those behind the guest's IOMMU */
+	unsigned int nr_mirrors;		    /* and how many: an address space each */
 	unsigned int nr_notes;
 	char notes[VM_DEVICES_MAX][96]; /* one line for each other device */
 	unsigned int nr_drives;
