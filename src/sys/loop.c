@@ -2,6 +2,8 @@
 #include "sys/loop.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "base/bits.h"
 #include "base/bug.h"
 #include "base/lock.h"
+#include "sys/thread.h"
 
 #define LOOP_BATCH 32
 
@@ -22,8 +25,9 @@ struct loop {
 	struct lock lock;
 	struct loop_work *work, **work_tail; /* under lock, as is the next */
 	unsigned int nr_work;
-	atomic_bool stopping;
-	int status; /* written before stopping is set */
+	atomic_bool stopping, running;
+	pthread_t thread; /* while running: who runs it; written before */
+	int status;	  /* written before stopping is set */
 	/* The batch being served: loop_unwatch() strikes a source out of it. */
 	struct epoll_event batch[LOOP_BATCH];
 	int nr_batch, next_batch;
@@ -245,28 +249,111 @@ static void loop_serve_wake(struct loop *loop)
 		loop_wake(loop);
 }
 
+/* Waits up to `timeout` ms (-1: for ever) and serves what there is: how many events. */
+static int loop_serve(struct loop *loop, int timeout)
+{
+	int n = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, timeout);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	loop->nr_batch = n;
+	for (int i = 0; i < n && !atomic_load(&loop->stopping); i++) {
+		struct loop_source *source = loop->batch[i].data.ptr;
+
+		loop->next_batch = i + 1;
+		if (!source)
+			loop_serve_wake(loop);
+		else if (loop->batch[i].events)
+			source->fn(source->opaque, loop->batch[i].events);
+	}
+	loop->nr_batch = 0;
+	return n;
+}
+
+int loop_turn(struct loop *loop)
+{
+	return loop_serve(loop, 0);
+}
+
 int loop_run(struct loop *loop)
 {
-	while (!atomic_load(&loop->stopping)) {
-		int n = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, -1);
+	int n = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		loop->nr_batch = n;
-		for (int i = 0; i < n && !atomic_load(&loop->stopping); i++) {
-			struct loop_source *source = loop->batch[i].data.ptr;
+	loop->thread = pthread_self();
+	atomic_store(&loop->running, true);
+	while (n >= 0 && !atomic_load(&loop->stopping))
+		n = loop_serve(loop, -1);
+	atomic_store(&loop->running, false);
+	return n < 0 ? n : loop->status;
+}
 
-			loop->next_batch = i + 1;
-			if (!source)
-				loop_serve_wake(loop);
-			else if (loop->batch[i].events)
-				source->fn(source->opaque, loop->batch[i].events);
-		}
-		loop->nr_batch = 0;
+struct loop_call {
+	struct loop_work work;
+	void (*fn)(void *opaque);
+	void *opaque;
+	sem_t done;
+};
+
+static void loop_call_run(void *opaque)
+{
+	struct loop_call *call = opaque;
+
+	call->fn(call->opaque);
+	sem_post(&call->done);
+}
+
+void loop_call(struct loop *loop, void (*fn)(void *opaque), void *opaque)
+{
+	struct loop_call call = {
+		.work = { .fn = loop_call_run },
+		.fn = fn,
+		.opaque = opaque,
+	};
+
+	if (!atomic_load(&loop->running) || pthread_equal(loop->thread, pthread_self())) {
+		fn(opaque);
+		return;
 	}
-	return loop->status;
+	call.work.opaque = &call;
+	sem_init(&call.done, 0, 0);
+	loop_post(loop, &call.work);
+	while (sem_wait(&call.done))
+		;
+	sem_destroy(&call.done);
+}
+
+static void *loop_thread_run(void *opaque)
+{
+	loop_run(opaque);
+	return NULL;
+}
+
+int loop_thread_start(struct loop_thread *thread, const char *name)
+{
+	int err = loop_create(&thread->loop);
+
+	if (err)
+		return err;
+	err = sys_thread_start(&thread->thread, name, loop_thread_run, thread->loop);
+	if (err) {
+		loop_destroy(thread->loop);
+		thread->loop = NULL;
+		return err;
+	}
+	/* From here on loop_call() knows whose thread it is. */
+	while (!atomic_load(&thread->loop->running))
+		sched_yield();
+	return 0;
+}
+
+void loop_thread_stop(struct loop_thread *thread)
+{
+	if (!thread->loop)
+		return;
+	loop_stop(thread->loop, 0);
+	pthread_join(thread->thread, NULL);
+	loop_destroy(thread->loop);
+	thread->loop = NULL;
 }
 
 void loop_stop(struct loop *loop, int status)

@@ -11,6 +11,7 @@
 #ifndef AIRLOCK_SYS_LOOP_H
 #define AIRLOCK_SYS_LOOP_H
 
+#include <pthread.h>
 #include <sys/epoll.h>
 
 #include "base/types.h"
@@ -62,6 +63,25 @@ void loop_timer_fini(struct loop *loop, struct loop_timer *timer);
 void loop_post(struct loop *loop, struct loop_work *work);
 /* Takes back work that has not run yet. On the loop's thread, or when it no longer runs. */
 void loop_cancel(struct loop *loop, struct loop_work *work);
+
+/*
+ * Runs fn on the loop's thread and returns when it has: at once where that is this thread, or where
+ * the loop does not run. The loop may not end meanwhile. No lock held.
+ */
+void loop_call(struct loop *loop, void (*fn)(void *opaque), void *opaque);
+
+/* Serves what is ready now and returns at once: how many events there were, or -errno. */
+int loop_turn(struct loop *loop);
+
+/* A loop with a thread of its own, which serves it from creation to destruction. */
+struct loop_thread {
+	struct loop *loop;
+	pthread_t thread;
+};
+/* name has at most 15 characters. 0 or -errno. */
+int loop_thread_start(struct loop_thread *thread, const char *name);
+/* All its sources must have been removed. Harmless on a zeroed one. */
+void loop_thread_stop(struct loop_thread *thread);
 
 /* Serves until loop_stop(); returns its status, or -errno if the loop itself fails. */
 int loop_run(struct loop *loop);
