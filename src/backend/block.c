@@ -206,11 +206,15 @@ void block_cancel(struct block_queue *queue, struct block_request *req)
 void block_drain(struct block_queue *queue)
 {
 	block_kick(queue);
-	while (queue->nr_inflight) {
-		queue->block->ops->wait(queue);
-		block_deliver(queue);
-		block_kick(queue);
-	}
+	while (queue->nr_inflight)
+		block_wait(queue);
+}
+
+void block_wait(struct block_queue *queue)
+{
+	queue->block->ops->wait(queue);
+	block_deliver(queue);
+	block_kick(queue);
 }
 
 static void block_copy(const struct block_request *req, uint64_t skip, uint8_t *flat, uint64_t len,

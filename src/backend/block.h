@@ -168,6 +168,8 @@ void block_cancel(struct block_queue *queue, struct block_request *req);
  * disk takes. For quiesce, reset and removal: the submitter submits nothing meanwhile.
  */
 void block_drain(struct block_queue *queue);
+/* Waits for at least one done(). Something is in flight, and kicked. */
+void block_wait(struct block_queue *queue);
 
 /* ---- for back ends ---- */
 

@@ -44,6 +44,13 @@ static int file_lock(struct block_file *file, const char *path, struct diag *dia
 
 	if (!err)
 		return 0;
+	/* A kernel without file locks (CONFIG_FILE_LOCKING) says this and nothing else. */
+	if (err == -EACCES) {
+		log_warning(path,
+			    "cannot be locked, this kernel has no file locks: that nobody else "
+			    "uses it is up to you");
+		return 0;
+	}
 	if (err != -EAGAIN)
 		return diag_set(diag, err, path, "cannot be locked: %s", strerror(-err));
 	diag_set(diag, -EBUSY, path, "is in use: another program %s",

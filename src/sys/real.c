@@ -241,9 +241,7 @@ static int real_lock_image(struct sys *sys, int fd, bool exclusive)
 		.l_whence = SEEK_SET,
 	};
 
-	if (!fcntl(fd, F_OFD_SETLK, &lock))
-		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
+	return fcntl(fd, F_OFD_SETLK, &lock) ? -errno : 0;
 }
 
 static int real_set_direct(struct sys *sys, int fd, bool direct)

@@ -101,7 +101,8 @@ struct sys_ops {
 	int (*image)(struct sys *sys, int fd, struct sys_image *image);
 	/*
 	 * Locks the whole of it for this open file (OFD lock), against writers or against all,
-	 * without waiting: 0, or -EAGAIN. It ends with the last descriptor of it.
+	 * without waiting: 0, or -EAGAIN; -EACCES from a kernel that was built without locks. It
+	 * ends with the last descriptor of it.
 	 */
 	int (*lock_image)(struct sys *sys, int fd, bool exclusive);
 	/* Past the page cache from now on; -EINVAL where the file system cannot. */

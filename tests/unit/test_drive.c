@@ -16,9 +16,10 @@
 static int open_drive(const char *text, struct block **block, struct diag *diag)
 {
 	static struct spec spec;
-	struct sys sys = sys_real();
+	static struct sys sys;
 	int err;
 
+	sys = sys_real();
 	diag_clear(diag);
 	*block = NULL;
 	err = drive_parse(&spec, text, diag);
