@@ -31,7 +31,7 @@ struct board {
 	struct loop_work irqs;	   /* passed-through devices have new interrupts of the host's */
 	struct sys_cpu_set irq_cpus;
 	bool irqs_said; /* where they go, once; loop thread */
-	unsigned int nr_ports, nr_nvmes, nr_edus;
+	unsigned int nr_ports, nr_nvmes, nr_edus, nr_virtio;
 	unsigned int nr_slots;
 	struct board_slot slots[BOARD_SLOTS_MAX];
 };

@@ -262,8 +262,13 @@ static const struct device_class debug_exit_class = {
 
 /* By hand, in the order of --device help. Those with a file of their own are device_class_NAME. */
 static const struct device_class *const classes[] = {
-	&vfio_class,	   &port_class,	       &device_class_switch,
-	&device_class_edu, &device_class_nvme, &debug_exit_class,
+	&vfio_class,
+	&port_class,
+	&device_class_switch,
+	&device_class_nvme,
+	&device_class_virtio_blk,
+	&device_class_edu,
+	&debug_exit_class,
 };
 
 const struct device_class *device_class_at(unsigned int i)

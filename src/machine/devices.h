@@ -24,7 +24,8 @@ struct device_class {
 };
 
 /* Classes with a file of their own. */
-extern const struct device_class device_class_edu, device_class_nvme, device_class_switch;
+extern const struct device_class device_class_edu, device_class_nvme, device_class_switch,
+	device_class_virtio_blk;
 
 /* NULL when there is no such class. */
 const struct device_class *device_class_find(const char *name);
