@@ -6,7 +6,9 @@
 readonly image_l1_modules=(virtio_pci 9pnet_virtio 9p irqbypass ccp kvm kvm-amd vfio vfio_iommu_type1
 	vfio-pci nvme tun)
 # And the guest, which gives devices on.
-readonly image_l2_modules=(vfio-pci vfio_iommu_type1)
+# Its scripts load those that they want, so that other guests do not wait for them.
+readonly image_l2_modules=(vfio-pci vfio_iommu_type1 virtio_pci virtio_blk virtio_console virtio-rng
+	virtio_balloon)
 
 image_cpio() { (cd "$1" && find . -mindepth 1 | sort | busybox cpio -o -H newc 2>/dev/null); }
 
@@ -85,7 +87,7 @@ image_compile() { # FOLDER SOURCE…
 	done
 }
 
-# L2, the guest: busybox, an init, tools, its kernel's VFIO modules, and scripts (the lab's own and those
+# L2, the guest: busybox, an init, tools, its kernel's VFIO and virtio modules, and scripts (the lab's own and those
 # given) of which the kernel command line picks one by name.
 image_l2() { # SCRIPT…
 	image_make l2 image_l2_build "$lab_repo"/lab/l2/{init,tools/edu.c,tools/edu_peer.c,tools/vfio_edu.c} \
