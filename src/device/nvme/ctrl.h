@@ -153,6 +153,7 @@ struct nvme_ctrl {
 	struct nvme_cq *cqs[NVME_PAIRS_MAX];
 	bool shadow; /* doorbell buffers are set */
 	uint64_t shadow_addr, event_addr;
+	_Atomic uint64_t published; /* the last event index: for the fence after it */
 	struct nvme_request *inflight;
 	struct nvme_request *free;
 	unsigned int nr_requests; /* made so far */

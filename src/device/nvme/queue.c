@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "device/nvme/ctrl.h"
+#include "iommu/spin.h"
 
 #define BURST 32 /* commands of one queue at a time */
 #define PHASE BIT64(48)
@@ -40,7 +41,7 @@ static void event_index_write(struct nvme_ctrl *ctrl, unsigned int id, bool cq, 
 	if (pci_dma_write(&ctrl->dma, ctrl->event_addr + 8 * id + 4 * cq, &v, sizeof(v)))
 		nvme_ctrl_fail(ctrl, "its event index buffer cannot be written");
 	/* Before the doorbell is looked at again; the guest's barrier is between the same two. */
-	atomic_thread_fence(memory_order_seq_cst);
+	spin_publish(&ctrl->published, value);
 }
 
 static void bell_error(struct nvme_ctrl *ctrl, unsigned int info)
