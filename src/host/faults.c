@@ -20,6 +20,48 @@ bool host_fault_line(const char *line)
 	return strstr(line, "AMD-Vi: Event logged [") != NULL;
 }
 
+/* An address behind `mark`, up to what cannot be part of one. */
+static bool address_behind(const char *line, const char *mark, struct pci_address *device)
+{
+	const char *at = strstr(line, mark);
+	char text[PCI_ADDRESS_TEXT];
+	size_t len;
+
+	if (!at)
+		return false;
+	at += strlen(mark);
+	len = strspn(at, "0123456789abcdefABCDEF:.");
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, at, len);
+	text[len] = '\0';
+	return !pci_address_parse(text, device);
+}
+
+bool host_fault_device(const char *line, struct pci_address *device)
+{
+	const char *end, *from;
+	char text[PCI_ADDRESS_TEXT];
+
+	if (!host_fault_line(line))
+		return false;
+	if (address_behind(line, "Request device [", device) ||
+	    address_behind(line, "device=", device))
+		return true;
+	/* "nvme 0000:01:00.0: AMD-Vi: ...": whose message it is. */
+	end = strstr(line, ": AMD-Vi:");
+	if (!end)
+		return false;
+	from = end;
+	while (from > line && (isxdigit((unsigned char)from[-1]) || strchr(":.", from[-1])))
+		from--;
+	if ((size_t)(end - from) >= sizeof(text))
+		return false;
+	memcpy(text, from, (size_t)(end - from));
+	text[end - from] = '\0';
+	return !pci_address_parse_full(text, device);
+}
+
 /* "<6>[   12.345] text": only the text says the same on every boot. */
 static const char *faults_skip_stamp(const char *line)
 {

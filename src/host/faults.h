@@ -6,6 +6,7 @@
 #ifndef AIRLOCK_HOST_FAULTS_H
 #define AIRLOCK_HOST_FAULTS_H
 
+#include "host/address.h"
 #include "host/config.h"
 #include "sys/sys.h"
 
@@ -20,5 +21,7 @@ void host_faults_read(struct sys *sys, struct host_faults *out);
 
 /* True for a line of the kernel's log that reports a blocked DMA or interrupt. */
 bool host_fault_line(const char *line);
+/* The same, and whose it was, where the line says that. */
+bool host_fault_device(const char *line, struct pci_address *device);
 
 #endif

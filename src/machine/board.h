@@ -13,6 +13,7 @@
 #define BOARD_SLOTS_MAX	   64
 #define BOARD_SWITCH_PORTS 2 /* of a switch that does not say */
 
+struct fault_watch;
 struct plan;
 struct unit; /* machine/unit.h */
 
@@ -26,7 +27,9 @@ struct board_slot {
 /* First member of every architecture's board. */
 struct board {
 	struct pci_fabric *fabric;
-	struct unit *unit;	   /* the remapping unit; NULL: none was asked for */
+	struct unit *unit; /* the remapping unit; NULL: none was asked for */
+	struct fault_watch
+		*faults; /* of passed-through devices; machine/fault_watch.h. May be NULL */
 	struct vfio_context *vfio; /* made with the first passed-through device */
 	struct loop_work irqs;	   /* passed-through devices have new interrupts of the host's */
 	struct sys_cpu_set irq_cpus;

@@ -140,6 +140,11 @@ static int real_open(struct sys *sys, enum sys_object kind, const char *name)
 		return real_open_path(name, O_RDWR | O_EXCL | O_NONBLOCK);
 	case SYS_ROUTE:
 		return real_open_route();
+	case SYS_KERNEL_LOG:
+		fd = open("/dev/kmsg", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0)
+			lseek(fd, 0, SEEK_END);
+		return fd < 0 ? -errno : fd;
 	case SYS_EVENTFD:
 		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return fd < 0 ? -errno : fd;

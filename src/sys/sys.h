@@ -31,6 +31,7 @@ enum sys_object {
 	SYS_HUGETLBFS,	    /* name: log2 of the page size: an unlinked huge-page file descriptor */
 	SYS_MEMFD,	    /* name: label; a sealable memory file */
 	SYS_EVENTFD,	    /* non-blocking, counter 0; name unused */
+	SYS_KERNEL_LOG,	    /* from now on, non-blocking: each read is one record; name unused */
 	/* name: number of a descriptor on a terminal or pipe; the same, to write without blocking */
 	SYS_STREAM,
 	/* name: "nvme0n1": the disk, read-only and alone; -EBUSY while the kernel holds it or a part */

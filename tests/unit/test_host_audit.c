@@ -350,6 +350,36 @@ static void fault_lines_are_told_from_others(void **state)
 		assert_false(host_fault_line(others[i]));
 }
 
+static void fault_lines_name_the_device(void **state)
+{
+	static const struct {
+		const char *line, *device;
+	} cases[] = {
+		{ "DMAR: [DMA Read NO_PASID] Request device [00:05.0] fault addr 0x200000",
+		  "0000:00:05.0" },
+		{ "6,123,456,-;DMAR: [DMA Write] Request device [81:1f.7] fault addr 0x0",
+		  "0000:81:1f.7" },
+		{ "nvme 0001:01:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000e address=0x0]",
+		  "0001:01:00.0" },
+		{ "AMD-Vi: Event logged [IO_PAGE_FAULT device=03:00.1 domain=0x000e]",
+		  "0000:03:00.1" },
+		{ "AMD-Vi: Event logged [ILLEGAL_DEV_TABLE_ENTRY]", NULL },
+		{ ": AMD-Vi: Event logged [X]", NULL },
+		{ "DMAR: [DMA Read] Request device [00000000000000000000000000000:05.0]", NULL },
+		{ "usb 0000:00:05.0: Request device failed", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[PCI_ADDRESS_TEXT];
+		struct pci_address device;
+		bool named = host_fault_device(cases[i].line, &device);
+
+		assert_int_equal(named, cases[i].device != NULL);
+		if (named)
+			assert_string_equal(pci_address_format(device, text), cases[i].device);
+	}
+}
+
 static void every_finding_is_explained_and_documented(void **state)
 {
 	char path[] = TEST_SOURCE_ROOT "/docs/findings.md", heading[64];
@@ -534,6 +564,7 @@ int main(void)
 		cmocka_unit_test(the_chipsets_helpers_are_looked_at_only_when_named),
 		cmocka_unit_test(acs_options_of_the_kernel_are_noticed),
 		cmocka_unit_test(fault_lines_are_told_from_others),
+		cmocka_unit_test(fault_lines_name_the_device),
 		cmocka_unit_test(every_finding_is_explained_and_documented),
 		cmocka_unit_test(a_recording_answers_as_its_host_does),
 		cmocka_unit_test(each_kind_of_finding_is_found_where_it_is_and_only_there),

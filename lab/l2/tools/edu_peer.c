@@ -89,12 +89,12 @@ static uint32_t transfer(struct edu *edu, uint64_t from, uint64_t to, uint32_t c
 	*(volatile uint64_t *)(edu->bar + REG_DMA_DESTINATION) = to;
 	*(volatile uint64_t *)(edu->bar + REG_DMA_COUNT) = 4;
 	*(volatile uint32_t *)(edu->bar + REG_DMA_COMMAND) = command | DMA_RUN;
+	/* Each look is an exit, which gives the device its time. */
 	for (int i = 0; load(edu, REG_DMA_COMMAND) & DMA_RUN; i++) {
-		if (i == 5000) {
+		if (i == 1000000) {
 			errno = ETIMEDOUT;
 			die("a transfer");
 		}
-		usleep(2000);
 	}
 	return load(edu, REG_DMA_RESULT);
 }

@@ -210,12 +210,12 @@ static uint32_t transfer(struct driver *d, uint64_t from, uint64_t to, uint32_t 
 	store64(d, REG_DMA_DESTINATION, to);
 	store64(d, REG_DMA_COUNT, PAGE);
 	store(d, REG_DMA_COMMAND, command | DMA_RUN);
+	/* Each look is an exit, which gives the device its time. */
 	for (int i = 0; load(d, REG_DMA_COMMAND) & DMA_RUN; i++) {
-		if (i == 5000) {
+		if (i == 1000000) {
 			errno = ETIMEDOUT;
 			die("a transfer");
 		}
-		usleep(2000);
 	}
 	return load(d, REG_DMA_RESULT);
 }

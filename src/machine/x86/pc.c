@@ -18,6 +18,7 @@
 #include "device/serial.h"
 #include "machine/board.h"
 #include "machine/devices.h"
+#include "machine/fault_watch.h"
 #include "machine/unit.h"
 #include "machine/x86/acpi.h"
 #include "machine/x86/arch.h"
@@ -320,6 +321,8 @@ int arch_board_create(struct vm *vm, struct diag *diag)
 	if (!err)
 		err = pc_create_devices(vm, diag);
 	if (!err)
+		err = fault_watch_start(vm, &vm->board->faults);
+	if (!err)
 		err = pc_build_acpi(vm, diag);
 	if (err)
 		arch_board_destroy(vm);
@@ -342,6 +345,7 @@ void arch_board_destroy(struct vm *vm)
 {
 	struct pc *pc = pc_of(vm);
 
+	fault_watch_stop(vm->board->faults);
 	/* Together first: devices that only a bus reset reaches cannot be reset one after the other. */
 	for (struct device *dev = vm->devices; dev; dev = dev->next)
 		if (vm->booted && vfio_pci_is(dev))
