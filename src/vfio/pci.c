@@ -93,6 +93,8 @@ void vfio_pci_stop(struct vfio_pci *pci)
 {
 	if (pci->stopped)
 		return;
+	if (pci->fn.bus)
+		pci->fabric = pci_bus_fabric(pci->fn.bus);
 	pci_lock(pci);
 	pci->stopped = true;
 	/* First of all no DMA; the rest can take its time. */
@@ -131,9 +133,12 @@ void vfio_pci_release(struct vfio_pci *pci)
 
 	if (!pci->group)
 		return;
-	/* A guest's reset of another device looks through the context's devices and groups. */
-	fabric = pci->fn.bus ? pci_fabric_lock(pci_bus_fabric(pci->fn.bus)) : NULL;
 	vfio_pci_stop(pci);
+	/*
+	 * A guest's reset of another device looks through the context's devices and groups, also
+	 * when this one has been off its bus since an error.
+	 */
+	fabric = pci->fabric ? pci_fabric_lock(pci->fabric) : NULL;
 	vfio_nest_fini(pci);
 	if (fabric)
 		lock_take(fabric);

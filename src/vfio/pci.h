@@ -41,6 +41,8 @@ struct vfio_pci {
 	/* Under LOCK_FABRIC once attached. */
 	bool may_master; /* no reset is under way */
 	bool stopped;	 /* failed, or being taken away: nothing of it answers any more */
+	struct pci_fabric
+		*fabric; /* where it was before it was stopped; NULL: nowhere. Loop thread */
 };
 
 static inline struct vfio_pci *vfio_pci_of(struct pci_function *fn)

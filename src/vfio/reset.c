@@ -156,10 +156,13 @@ static struct vfio_pci *reset_find(struct vfio_context *context,
 	return NULL;
 }
 
-/* In use by the guest, and not just being reset by it along with the one that is asked for. */
+/*
+ * In use by the guest, which one that was taken from it is not; and not just being reset by it along
+ * with the one that is asked for.
+ */
 static bool reset_would_harm(const struct vfio_pci *other, enum vfio_reset_scope scope)
 {
-	return other->space.touched && scope != VFIO_RESET_VM &&
+	return other->space.touched && !other->stopped && scope != VFIO_RESET_VM &&
 	       !pci_function_in_bus_reset(&other->fn);
 }
 

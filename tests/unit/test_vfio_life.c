@@ -435,6 +435,77 @@ static void an_error_stops_the_device_and_takes_it_from_the_guest(void **state)
 	world_fini(&w);
 }
 
+/* Whether the fabric was locked when the device that has no bus any more was reset. */
+struct watched_reset {
+	struct sys_ops ops;
+	const struct sys_ops *below;
+	struct lock *fabric;
+	bool locked;
+};
+
+static struct watched_reset watched;
+
+static int watched_ioctl(struct sys *sys, int fd, unsigned long request, void *arg)
+{
+	if (request == VFIO_DEVICE_RESET) {
+		watched.locked = pthread_mutex_trylock(&watched.fabric->mutex);
+		if (!watched.locked)
+			pthread_mutex_unlock(&watched.fabric->mutex);
+	}
+	return watched.below->ioctl(sys, fd, request, arg);
+}
+
+/* A guest may be resetting another device at that moment, and looks at this one then. */
+static void a_device_off_its_bus_leaves_under_the_fabrics_lock(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	world_start(&w);
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	watched = (struct watched_reset){ .below = w.vfio.sys.ops,
+					  .fabric = pci_fabric_lock(w.pci.fabric) };
+	watched.ops = *watched.below;
+	watched.ops.ioctl = watched_ioctl;
+	fake_vfio_signal(&w.vfio, w.real->error);
+	world_pci(&w)->events.error.source.fn(world_pci(&w), EPOLLIN);
+	assert_null(world_pci(&w)->fn.bus);
+	w.vfio.sys.ops = &watched.ops;
+	world_close(&w);
+	w.vfio.sys.ops = watched.below;
+	assert_int_equal(w.real->nr_resets, 2);
+	assert_true(watched.locked);
+	world_fini(&w);
+}
+
+static void a_device_taken_after_an_error_does_not_keep_its_sibling_from_a_reset(void **state)
+{
+	struct vfio_pci_config config = world_config();
+	struct fake_vfio_device *other;
+	struct device *second;
+	struct world w;
+
+	world_init(&w);
+	other = fake_vfio_add(&w.vfio, "0000:01:00.1", WORLD_GROUP);
+	w.real->can_reset = other->can_reset = false;
+	w.real->can_hot_reset = other->can_hot_reset = true;
+	fake_vfio_publish(&w.vfio);
+	assert_int_equal(world_open(&w, &config), 0);
+	config.host.function = 1;
+	assert_int_equal(vfio_pci_create(w.context, &config, &w.diag, &second), 0);
+	assert_int_equal(pci_function_attach(vfio_pci_function(second), w.bus, 1), 0);
+	assert_int_equal(world_boot(&w), 0);
+	world_write(&w, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	fake_vfio_signal(&w.vfio, w.real->error);
+	world_pci(&w)->events.error.source.fn(world_pci(&w), EPOLLIN);
+	w.real->nr_hot_resets = other->nr_hot_resets = 0;
+	fake_cfg_write(&w.pci, pci_function_rid(w.bus->bridge), PCI_BRIDGE_CONTROL, 2,
+		       PCI_BRIDGE_BUS_RESET);
+	assert_int_equal(w.real->nr_hot_resets + other->nr_hot_resets, 1);
+	second->ops->destroy(second);
+	world_fini(&w);
+}
+
 static void a_request_gives_the_device_back_at_once(void **state)
 {
 	struct vfio_pci_stats stats;
@@ -672,6 +743,9 @@ int main(void)
 		cmocka_unit_test(the_guests_bus_reset_reaches_functions_that_only_reset_together),
 		cmocka_unit_test(a_bus_reset_that_would_hit_a_stranger_is_refused),
 		cmocka_unit_test(an_error_stops_the_device_and_takes_it_from_the_guest),
+		cmocka_unit_test(a_device_off_its_bus_leaves_under_the_fabrics_lock),
+		cmocka_unit_test(
+			a_device_taken_after_an_error_does_not_keep_its_sibling_from_a_reset),
 		cmocka_unit_test(a_request_gives_the_device_back_at_once),
 		cmocka_unit_test(a_request_goes_to_the_owner_who_wants_it),
 		cmocka_unit_test(a_device_that_comes_later_finds_its_memory),
