@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "base/endian.h"
 #include "fake/kvm.h"
+#include "host/capture.h"
 #include "iommu/vtd_regs.h"
 #include "machine/arch.h"
 #include "machine/board.h"
@@ -50,6 +51,31 @@ static void options_have_defaults_that_follow_each_other(void **state)
 	assert_int_equal(read_options("vtd,boot-dma=block,quarantine=7,caching=on", &o, NULL), 0);
 	assert_true(o.boot_block && o.caching);
 	assert_int_equal(o.quarantine, 7);
+}
+
+/* MGAW is bits 21:16 of cap (width - 1), SC bit 7 of ecap (VT-d 11.4.2, 11.4.3). */
+static void a_unit_with_a_passed_through_device_offers_what_the_host_can_follow(void **state)
+{
+	static const char text[] = "airlock-host 1\n"
+				   "unlisted absent\n"
+				   "sys class/iommu/dmar0/intel-iommu/cap = 260600\n\n"
+				   "sys class/iommu/dmar0/intel-iommu/ecap = 80\n\n"
+				   "sys class/iommu/dmar1/intel-iommu/cap = 2f0600\n\n"
+				   "sys class/iommu/dmar1/intel-iommu/ecap = 0\n\n";
+	struct host_capture *capture;
+	struct unit_options o;
+	struct sys sys;
+
+	assert_int_equal(host_capture_parse(text, sizeof(text) - 1, "host", &capture, NULL), 0);
+	sys = host_capture_sys(capture);
+	assert_int_equal(read_options("vtd,scalable=on", &o, NULL), 0);
+	assert_true(o.first_stage && o.snoop && !o.caching && o.aw == 48);
+	unit_options_mirror(&sys, &o);
+	assert_true(o.caching && o.scalable && !o.first_stage);
+	/* The narrowest of the host's units; snooping only where each can force it. */
+	assert_int_equal(o.aw, 39);
+	assert_false(o.snoop);
+	host_capture_destroy(capture);
 }
 
 static void options_that_make_no_sense_are_refused_by_name(void **state)
@@ -289,6 +315,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_have_defaults_that_follow_each_other),
+		cmocka_unit_test(
+			a_unit_with_a_passed_through_device_offers_what_the_host_can_follow),
 		cmocka_unit_test(options_that_make_no_sense_are_refused_by_name),
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(the_registers_are_where_the_platform_has_them_and_say_what_was_asked),
