@@ -4,6 +4,7 @@
  * below TO, which is printed. After a line on stdin says whether the page is as it was, by its status
  * too. For devices that should reach none of it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -42,8 +43,10 @@ int main(int argc, char **argv)
 	from = strtoull(argv[1], NULL, 0);
 	to = strtoull(argv[2], NULL, 0);
 	pool = mmap(NULL, POOL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pool == MAP_FAILED)
+	if (pool == MAP_FAILED) {
+		fprintf(stderr, "witness: no memory: %s\n", strerror(errno));
 		return 1;
+	}
 	for (uint64_t i = 0; i < POOL && !page; i += STEP) {
 		pool[i] = 1;
 		at = page_address(pagemap, pool + i);
@@ -51,7 +54,9 @@ int main(int argc, char **argv)
 			page = pool + i;
 	}
 	if (!page || mlock(page, PAGE)) {
-		fprintf(stderr, "witness: no page of mine lies there\n");
+		fprintf(stderr,
+			"witness: no page of mine lies there (the last at 0x%" PRIx64 "): %s\n", at,
+			strerror(errno));
 		return 1;
 	}
 	for (size_t i = 0; i < PAGE; i++)

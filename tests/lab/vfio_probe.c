@@ -6,6 +6,8 @@
  *
  *	vfio_probe edu BDF	QEMU's edu: DMA both ways, blocked DMA, MSI, INTx, reset
  *	vfio_probe nvme BDF	an NVMe function: Identify by DMA and MSI-X, function-level reset
+ *	vfio_probe outside BDF ADDR...	an NVMe function told to write where it may not: nothing
+ *				arrives, and the command fails
  *	vfio_probe request BDF	runs until the host asks for the device back, and gives it back
  *	vfio_probe error BDF	runs until the host reports an error of the device
  *	vfio_probe refuse BDF	prints the refusal
@@ -308,6 +310,41 @@ static void nvme_identify(struct probe *p)
 	*reg(p, NVME_SQ0_TAIL) = 1;
 }
 
+/* Identify into each address, one command after the other; the completion says that it did not work. */
+static void probe_outside(struct probe *p, char **addresses)
+{
+	unsigned int n = 0;
+
+	cfg_write(p, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	check(p, nvme_start(p), "the controller starts, its queues in memory of its own");
+	for (; *addresses; addresses++, n++) {
+		/* Two entries: the second time round the phase tag is the other one. */
+		uint8_t *command = p->ram + SQ + 64 * (n % 2), *done = p->ram + CQ + 16 * (n % 2);
+		uint8_t phase = !(n / 2 % 2);
+		char what[80];
+
+		memset(command, 0, 64);
+		command[0] = 0x06; /* Identify */
+		le_store(command + 24, 8, strtoull(*addresses, NULL, 0));
+		le_store(command + 40, 4, 1);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*reg(p, NVME_SQ0_TAIL) = (n + 1) % 2;
+		for (int i = 0; i < 250 && (done[14] & 1) != phase; i++)
+			pause_ms(20);
+		snprintf(what, sizeof(what), "DMA to %s is refused: status 0x%x", *addresses,
+			 (unsigned int)le_load(done + 14, 2) >> 1);
+		check(p, (done[14] & 1) == phase && le_load(done + 14, 2) >> 1, what);
+		*reg(p, NVME_CQ0_HEAD) = (n + 1) % 2;
+	}
+	/* And to memory of its own, the same command works. */
+	nvme_start(p);
+	nvme_identify(p);
+	for (int i = 0; i < 250 && !(p->ram[CQ + 14] & 1); i++)
+		pause_ms(20);
+	check(p, (p->ram[CQ + 14] & 1) && !(le_load(p->ram + CQ + 14, 2) >> 1),
+	      "DMA to memory of its own succeeds after it");
+}
+
 static uint64_t table(struct probe *p, unsigned int vector, unsigned int field)
 {
 	const struct vfio_vectors *v = &vfio_pci_of_device(p->dev)->vectors;
@@ -459,8 +496,9 @@ int main(int argc, char **argv)
 	struct dma_stats dma;
 	int err;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: vfio_probe edu|nvme|request|error|refuse|plan BDF\n");
+	if (argc != 3 && (argc < 3 || strcmp(argv[1], "outside"))) {
+		fprintf(stderr, "usage: vfio_probe edu|nvme|request|error|refuse|plan BDF\n"
+				"       vfio_probe outside BDF ADDRESS...\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "plan"))
@@ -481,6 +519,8 @@ int main(int argc, char **argv)
 	check(&p, dma.nr_maps == 1 && dma.mapped_bytes == RAM_LEN, "RAM is one mapping");
 	if (!strcmp(argv[1], "edu"))
 		probe_edu(&p);
+	else if (!strcmp(argv[1], "outside"))
+		probe_outside(&p, argv + 3);
 	else if (!strcmp(argv[1], "request"))
 		probe_request(&p);
 	else if (!strcmp(argv[1], "error"))
