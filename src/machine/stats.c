@@ -46,6 +46,16 @@ static void stats_number(struct stats_sink *s, const char *name, uint64_t value)
 	s->first = false;
 }
 
+/* Likewise: one of ours, or a method the host's kernel names. */
+static void stats_word(struct stats_sink *s, const char *name, const char *word)
+{
+	if (s->json)
+		fprintf(s->to, "%s\"%s\":\"%s\"", s->first ? "" : ",", name, word);
+	else
+		fprintf(s->to, "  %-36s %14s\n", name, word);
+	s->first = false;
+}
+
 static void stats_phases(struct vm *vm, struct stats_sink *s)
 {
 	const struct phases *p = vm->phases;
@@ -178,6 +188,7 @@ static void stats_vfio(struct vm *vm, struct stats_sink *s)
 		stats_number(s, "interrupt_setups", v.nr_irq_setups);
 		stats_number(s, "config_accesses", v.nr_config);
 		stats_number(s, "resets", v.nr_resets);
+		stats_word(s, "reset_by", v.reset_method);
 		stats_close(s);
 	}
 }

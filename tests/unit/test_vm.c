@@ -16,6 +16,7 @@
 #include "fake/vfio.h"
 #include "machine/arch.h"
 #include "machine/board.h"
+#include "machine/stats.h"
 #include "machine/vcpu.h"
 #include "machine/vm.h"
 #include "pci/pci_regs.h"
@@ -238,11 +239,14 @@ static uint32_t express_type(struct vm *vm, uint8_t devfn)
 			 (uint32_t)le_load(&fn->config[fn->pcie_cap + PCI_EXP_FLAGS], 2));
 }
 
-static void functions_of_a_group_on_the_root_bus_are_all_integrated(void **state)
+static void functions_of_a_group_on_the_root_bus_are_all_integrated_and_have_figures(void **state)
 {
 	struct fixture *f = *state;
 	struct diag diag = DIAG_INIT;
 	struct fake_vfio vfio;
+	char *figures;
+	size_t size;
+	FILE *to;
 
 	f->config.nr_devices = 2;
 	assert_int_equal(
@@ -257,6 +261,12 @@ static void functions_of_a_group_on_the_root_bus_are_all_integrated(void **state
 	/* Behind the host bridge; the second follows the first without being told. */
 	assert_int_equal(express_type(f->vm, PCI_DEVFN(1, 0)), PCI_EXP_RC_ENDPOINT);
 	assert_int_equal(express_type(f->vm, PCI_DEVFN(1, 1)), PCI_EXP_RC_ENDPOINT);
+	to = open_memstream(&figures, &size);
+	assert_non_null(to);
+	stats_print_json(f->vm, to);
+	fclose(to);
+	assert_non_null(strstr(figures, "\"reset_by\":\"flr\""));
+	free(figures);
 	destroy(f);
 	fake_vfio_fini(&vfio);
 }
@@ -436,7 +446,7 @@ int main(void)
 		CASE(a_machine_comes_and_goes_without_leaving_anything),
 		CASE(ram_above_the_hole_gets_a_slot_of_its_own),
 		CASE(every_call_that_fails_on_the_way_is_undone),
-		CASE(functions_of_a_group_on_the_root_bus_are_all_integrated),
+		CASE(functions_of_a_group_on_the_root_bus_are_all_integrated_and_have_figures),
 		CASE(every_call_of_a_run_with_a_device_that_fails_is_undone),
 		CASE(a_triple_fault_ends_the_run_and_says_where),
 		CASE(an_instruction_kvm_cannot_emulate_ends_the_run),
