@@ -161,6 +161,11 @@ void unit_options_mirror(struct sys *sys, struct unit_options *options)
 	if (!options->caching)
 		log_info("iommu", "caching mode is on: the host follows a passed-through device's "
 				  "tables");
+	/* Its interrupts go past this process, which could not post them. */
+	if (options->posted)
+		log_info("iommu", "posted interrupts are off: those of a passed-through device are "
+				  "delivered by the kernel");
+	options->posted = false;
 	options->caching = true;
 	options->first_stage = false;
 	options->snoop &= snoop;
