@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/endian.h"
+#include "pci/bus.h"
 
 static uint8_t world_ram[KIB(4)] __attribute__((aligned(4096)));
 static uint8_t world_pages[KIB(16)] __attribute__((aligned(4096)));
@@ -33,11 +34,15 @@ static void world_add_endpoint(struct pci_world *world, unsigned int index)
 {
 	struct fake_endpoint *ep = &world->endpoints[index];
 	struct pci_function *fn = &ep->fn;
-	/* Two functions of a slot behind the first port, one behind the others, two at the root. */
+	/* Two functions of a slot behind the first port, one behind the others (the last behind a
+	 * switch there), two at the root. */
 	struct pci_bus *root = pci_fabric_root(world->pci.fabric);
-	struct pci_bus *bus[] = {
-		world->buses[0], world->buses[0], world->buses[1], world->buses[2], root, root
-	};
+	struct pci_bus *bus[] = { world->buses[0],
+				  world->buses[0],
+				  world->buses[1],
+				  pci_fabric_find_bus(world->pci.fabric, "sw.1"),
+				  root,
+				  root };
 	uint8_t devfn[] = { 0, 5, 0, 0, PCI_DEVFN(9, 0), PCI_DEVFN(31, 7) };
 
 	fake_endpoint_init(ep, &world->pci, "world", (uint8_t)(index % 5));
@@ -49,18 +54,26 @@ static void world_add_endpoint(struct pci_world *world, unsigned int index)
 	BUG_ON(pci_bar_declare(fn, PCI_BAR_ROM, KIB(4), 0));
 	BUG_ON(pci_bar_add_direct(fn, PCI_BAR_ROM, 0, KIB(4), world_pages + KIB(8), true));
 	world_add_caps(ep, index);
+	BUG_ON(pci_dma_init(&world->dma[index], fn));
+	world->dma[index].peers = true;
 	BUG_ON(pci_function_attach(fn, bus[index], devfn[index]));
 }
 
 void pci_world_init(struct pci_world *world)
 {
 	static const char *const ids[WORLD_PORTS] = { "rp0", "rp1", "rp2" };
+	const struct pci_switch_config sw = { .id = "sw", .nr_ports = 2, .acs = true };
 
 	memset(world, 0, sizeof(*world));
 	fake_pci_init(&world->pci);
 	BUG_ON(fake_ram_add(&world->pci.machine, range_of(0, WORLD_RAM), world_ram));
 	for (unsigned int i = 0; i < WORLD_PORTS; i++)
 		world->buses[i] = fake_pci_port(&world->pci, ids[i]);
+	world->ram.nr_regions = 1;
+	world->ram.regions[0] =
+		(struct ram_region){ range_of(0, sizeof(world_ram)), world_ram, -1, 0 };
+	world->pci.machine.platform.ram = &world->ram;
+	BUG_ON(pci_switch_create(world->pci.fabric, &sw, world->buses[2], NULL));
 	for (unsigned int i = 0; i < WORLD_ENDPOINTS; i++)
 		world_add_endpoint(world, i);
 	BUG_ON(pci_fabric_assign(world->pci.fabric, NULL));
@@ -68,8 +81,11 @@ void pci_world_init(struct pci_world *world)
 
 bool pci_world_fini(struct pci_world *world)
 {
-	for (unsigned int i = 0; i < WORLD_ENDPOINTS; i++)
+	for (unsigned int i = 0; i < WORLD_ENDPOINTS; i++) {
+		pci_function_detach(&world->endpoints[i].fn);
+		pci_dma_fini(&world->dma[i]);
 		fake_endpoint_fini(&world->endpoints[i]);
+	}
 	return fake_pci_fini(&world->pci);
 }
 
@@ -111,8 +127,7 @@ static bool model_window_has(const struct pci_function *port, bool io, uint64_t 
 }
 
 /* Where the BAR must be, by the registers alone. */
-static bool model_decodes(const struct pci_function *fn, const struct pci_function *port,
-			  unsigned int index, struct range *range)
+static bool model_decodes(const struct pci_function *fn, unsigned int index, struct range *range)
 {
 	unsigned int at = index == PCI_BAR_ROM ? 0x30 : 0x10 + 4 * index;
 	bool io = fn->bars[index].flags & 1;
@@ -128,8 +143,12 @@ static bool model_decodes(const struct pci_function *fn, const struct pci_functi
 		return false;
 	if (index == PCI_BAR_ROM && !(v & 1))
 		return false;
-	return !port || (model_bridge_passes(port) && port->config[4] & (io ? 1 : 2) &&
-			 model_window_has(port, io, addr, range->last));
+	for (const struct pci_function *port = fn->bus->bridge; port; port = port->bus->bridge) {
+		if (!model_bridge_passes(port) || !(port->config[4] & (io ? 1 : 2)) ||
+		    !model_window_has(port, io, addr, range->last))
+			return false;
+	}
+	return true;
 }
 
 /* Something else than this function's own BAR is in the way. */
@@ -159,26 +178,18 @@ static bool world_is_taken(struct pci_world *world, const struct pci_bar *bar, s
 static void world_check_function(struct pci_world *world, const struct pci_function *fn,
 				 unsigned int *regions, unsigned int *slots)
 {
-	const struct pci_function *port = NULL;
 	bool master = reg(fn, 4, 2) & 4 && model_awake(fn);
-	uint8_t number = 0;
+	uint8_t number = fn->bus->bridge ? fn->bus->bridge->config[0x19] : 0;
 
-	for (unsigned int i = 0; i < WORLD_PORTS; i++) {
-		if (fn->bus == world->buses[i])
-			port = pci_bus_function(pci_fabric_root(world->pci.fabric),
-						PCI_DEVFN(1 + i, 0));
-	}
-	if (port) {
+	for (const struct pci_function *port = fn->bus->bridge; port; port = port->bus->bridge)
 		master = master && reg(port, 4, 2) & 4 && model_bridge_passes(port);
-		number = port->config[0x19];
-	}
 	BUG_ON(pci_function_may_master(fn) != master);
 	BUG_ON(pci_function_rid(fn).v != rid_make(number, fn->devfn).v);
 
 	for (unsigned int i = 0; i <= PCI_BAR_ROM; i++) {
 		const struct pci_bar *bar = &fn->bars[i];
 		struct range range = { 0, 0 };
-		bool decodes = bar->size && model_decodes(fn, port, i, &range);
+		bool decodes = bar->size && model_decodes(fn, i, &range);
 
 		BUG_ON(bar->enabled && (!decodes || bar->addr != range.first));
 		BUG_ON(bar->blocked != (decodes && !bar->enabled));
@@ -237,6 +248,24 @@ static uint64_t world_ecam_address(struct pci_world *world, struct reader *r)
 	return FAKE_ECAM + (bus << 20 | (uint64_t)devfns[where & 7] << 12 | offset);
 }
 
+/* To memory, to another's registers, or to its own. */
+static void world_dma(struct pci_world *world, struct reader *r, uint64_t how)
+{
+	const struct pci_function *target = &world->endpoints[how >> 4 & 3].fn;
+	struct pci_dma *dma = &world->dma[how >> 2 & 3];
+	uint64_t addr = take(r, 2) << 4;
+	uint8_t buf[64] = { 0 };
+	int err;
+
+	if (how & 0x40)
+		addr = target->bars[how & 0x80 ? 5 : 2].addr + (addr & 0x3ff);
+	if (how & 1)
+		err = pci_dma_write(dma, addr, buf, 1 + take(r, 1) % sizeof(buf));
+	else
+		err = pci_dma_read(dma, addr, buf, 1 + take(r, 1) % sizeof(buf));
+	BUG_ON(!err && !pci_function_may_master(dma->fn));
+}
+
 static void world_step(struct pci_world *world, struct reader *r)
 {
 	static const unsigned int sizes[] = { 1, 2, 4, 4, 4, 2, 1, 8 };
@@ -281,7 +310,10 @@ static void world_step(struct pci_world *world, struct reader *r)
 		pci_msi_fire(&ep->fn, (unsigned int)take(r, 1));
 		break;
 	case 15:
-		pci_function_intx(&ep->fn, take(r, 1) & 1);
+		addr = take(r, 1);
+		pci_function_intx(&ep->fn, addr & 1);
+		if (addr & 2)
+			world_dma(world, r, addr);
 		break;
 	}
 	world->nr_accesses++;

@@ -8,6 +8,7 @@
 #define AIRLOCK_TESTS_FAKE_PCI_WORLD_H
 
 #include "fake/pci.h"
+#include "pci/dma.h"
 
 #define WORLD_PORTS	3
 #define WORLD_ENDPOINTS 6
@@ -17,6 +18,8 @@ struct pci_world {
 	struct fake_pci pci;
 	struct pci_bus *buses[WORLD_PORTS];
 	struct fake_endpoint endpoints[WORLD_ENDPOINTS];
+	struct ram ram;
+	struct pci_dma dma[WORLD_ENDPOINTS];
 	unsigned int nr_accesses;
 };
 

@@ -76,8 +76,8 @@ static void every_ecam_address_answers(void **state)
 		fake_bus_write(&world.pci.machine, BUS_MMIO, FAKE_ECAM + at + 0xffd, 4, 0);
 		fake_bus_read(&world.pci.machine, BUS_MMIO, FAKE_ECAM + at + 0xff8, 8);
 	}
-	/* Host bridge, ports and endpoints, each at one address. */
-	assert_int_equal(functions, 1 + WORLD_PORTS + WORLD_ENDPOINTS);
+	/* Host bridge, ports (three of a switch) and endpoints, each at one address. */
+	assert_int_equal(functions, 1 + WORLD_PORTS + 3 + WORLD_ENDPOINTS);
 	assert_true(pci_world_fini(&world));
 }
 
