@@ -196,9 +196,8 @@ struct nvme {
 	uint64_t began_ns;
 	struct nvme_figures figures;
 
-	struct lock call_lock; /* LOCK_LEAF: the next three */
+	struct lock call_lock; /* LOCK_LEAF: whether calls are done */
 	pthread_cond_t called;
-	bool call_done;
 };
 
 static inline uint32_t nvme_cdw(const struct nvme_sqe *sqe, unsigned int n)

@@ -52,16 +52,28 @@ struct call {
 	bool done;
 };
 
+/*
+ * Not served meanwhile: what ends while it drains a queue is looked at afterwards, and not in the middle
+ * of a reset.
+ */
+static void call_fn(struct nvme *nvme, void (*fn)(void *opaque), void *opaque)
+{
+	nvme->serving = true;
+	fn(opaque);
+	nvme->serving = false;
+}
+
 static void call_run(void *opaque)
 {
 	struct call *call = opaque;
 	struct nvme *nvme = call->nvme;
 
-	call->fn(call->opaque);
+	call_fn(nvme, call->fn, call->opaque);
 	lock_take(&nvme->call_lock);
 	call->done = true;
 	pthread_cond_broadcast(&nvme->called);
 	lock_drop(&nvme->call_lock);
+	nvme_serve_all(nvme);
 }
 
 void nvme_call(struct nvme *nvme, void (*fn)(void *opaque), void *opaque)
@@ -69,7 +81,8 @@ void nvme_call(struct nvme *nvme, void (*fn)(void *opaque), void *opaque)
 	struct call call = { .nvme = nvme, .fn = fn, .opaque = opaque };
 
 	if (!nvme->has_thread) {
-		fn(opaque);
+		call_fn(nvme, fn, opaque);
+		nvme_serve_all(nvme);
 		return;
 	}
 	call.work.fn = call_run;
@@ -419,7 +432,6 @@ static void nvme_resume_now(void *opaque)
 	struct nvme *nvme = opaque;
 
 	nvme->quiesced = false;
-	nvme_serve_all(nvme);
 }
 
 static void nvme_resume(struct device *dev)
