@@ -235,7 +235,7 @@ static int vfio_space_set_iommu(struct vfio_space *space, const struct host_grou
 {
 	struct sys *sys = space->context->sys;
 	const struct dma_space_config config = {
-		.name = space->mirror ? object : "vfio",
+		.name = space->name,
 		.sys = sys,
 		.ops = &dma_type1_ops,
 		.backend = &space->type1,
@@ -244,6 +244,8 @@ static int vfio_space_set_iommu(struct vfio_space *space, const struct host_grou
 	};
 	int err = sys_ioctl_value(sys, space->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
 
+	/* The space outlives the caller's text. */
+	snprintf(space->name, sizeof(space->name), "%s", space->mirror ? object : "vfio");
 	if (err < 0)
 		return vfio_refuse_attach(err, host, object, diag);
 	err = dma_space_create(&config, &space->dma, diag);

@@ -29,6 +29,7 @@ struct vfio_context;
 struct vfio_space {
 	struct vfio_context *context;
 	bool mirror;	/* behind the guest's IOMMU */
+	char name[32];	/* object of the mapping's refusals: the first device's, or "vfio" */
 	int fd;		/* the container */
 	bool has_iommu; /* set with the first group, lost with the last */
 	bool listening; /* it knows guest RAM: the listener is the platform's */
