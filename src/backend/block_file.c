@@ -156,6 +156,32 @@ static int file_set_direct(struct block_file *file, const struct block_file_conf
 	return file->sys->ops->set_direct(file->sys, file->fd, false);
 }
 
+static int file_pick_engine(struct block_file *file, const struct block_file_config *config,
+			    struct diag *diag)
+{
+	const struct block_ops *ops;
+	int err;
+
+	if (config->engine == BLOCK_ENGINE_THREADS)
+		return 0;
+	ops = block_uring_probe(file->sys, &err);
+	if (ops) {
+		file->block.ops = ops;
+		return 0;
+	}
+	if (config->engine == BLOCK_ENGINE_URING) {
+		diag_set(diag, err, config->path, "this kernel or build has no io_uring for us: %s",
+			 strerror(-err));
+		return diag_remedy(
+			diag, err,
+			"leave out engine=uring; /proc/sys/kernel/io_uring_disabled says "
+			"whether it is switched off");
+	}
+	log_info(file->block.name, "%s is served by threads: io_uring: %s", config->path,
+		 strerror(-err));
+	return 0;
+}
+
 void block_file_destroy(struct block *block)
 {
 	struct block_file *file = block_file_of(block);
@@ -190,6 +216,8 @@ int block_file_create(struct sys *sys, const struct block_file_config *config, s
 		err = file_measure(file, config, diag);
 	if (!err)
 		err = file_set_direct(file, config, diag);
+	if (!err)
+		err = file_pick_engine(file, config, diag);
 	if (err)
 		goto err;
 	file->zeroes = mmap(NULL, BLOCK_FILE_ZEROES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -198,10 +226,12 @@ int block_file_create(struct sys *sys, const struct block_file_config *config, s
 		err = diag_set(diag, -ENOMEM, config->name, "out of memory");
 		goto err;
 	}
-	snprintf(file->block.what, sizeof(file->block.what), "%s, %llu MiB, %s%s",
+	snprintf(file->block.what, sizeof(file->block.what), "%s, %llu MiB, %s, %s%s",
 		 file->is_block ? "block device" : "file",
 		 (unsigned long long)(file->block.size >> 20),
-		 file->direct ? "direct" : "page cache", config->readonly ? ", read-only" : "");
+		 file->direct ? "direct" : "page cache",
+		 file->block.ops == &block_threads_ops ? "threads" : "io_uring",
+		 config->readonly ? ", read-only" : "");
 	*out = &file->block;
 	return 0;
 

@@ -3,6 +3,8 @@
 #ifndef AIRLOCK_BACKEND_BLOCK_FILE_H
 #define AIRLOCK_BACKEND_BLOCK_FILE_H
 
+#include <errno.h>
+
 #include "backend/block.h"
 #include "sys/sys.h"
 
@@ -33,6 +35,20 @@ void block_file_mode_refused(struct block_file *file, int mode);
 
 /* The engine of threads: block_threads.c. */
 extern const struct block_ops block_threads_ops;
+
+/*
+ * The engine of io_uring where this kernel lets us have one: block_uring.c. NULL with *err, where it
+ * does not or the build is without.
+ */
+#ifdef AIRLOCK_URING
+const struct block_ops *block_uring_probe(struct sys *sys, int *err);
+#else
+static inline const struct block_ops *block_uring_probe(struct sys *sys, int *err)
+{
+	*err = -ENOSYS;
+	return NULL;
+}
+#endif
 
 /* Closes the file and frees what block_file_create() made. */
 void block_file_destroy(struct block *block);

@@ -107,6 +107,7 @@ struct fixture {
 	struct block *block;
 	struct block_queue *queue;
 	unsigned int nr_batches, nr_done;
+	bool no_uring;
 };
 
 /* A request of the test's, with room for its data. */
@@ -246,6 +247,27 @@ static int setup_threads(void **state)
 {
 	return setup_file_with(state, (struct block_file_config){ .discard = true,
 								  .engine = BLOCK_ENGINE_THREADS });
+}
+
+static int setup_uring(void **state)
+{
+	static struct fixture f;
+	struct diag diag = DIAG_INIT;
+
+	fixture_init(&f);
+	file_fill(&f, SIZE);
+	*state = &f;
+	/* Without it there is nothing to test; the fall-back has its own. */
+	if (file_open(&f,
+		      (struct block_file_config){ .discard = true, .engine = BLOCK_ENGINE_URING },
+		      &diag)) {
+		f.no_uring = true;
+		f.host.ops.read_file = f.host.real->read_file;
+		assert_int_equal(
+			file_open(&f, (struct block_file_config){ .discard = true }, &diag), 0);
+	}
+	fixture_queue(&f);
+	return 0;
 }
 
 static int setup_cached(void **state)
@@ -683,6 +705,71 @@ static void direct_is_left_where_the_host_cannot_and_refused_where_it_must(void 
 	assert_int_equal(f->block->stats.nr_bounced, 0);
 }
 
+static ssize_t say_disabled(struct sys *sys, enum sys_tree tree, const char *path, void *buf,
+			    size_t size)
+{
+	assert_string_equal(path, "sys/kernel/io_uring_disabled");
+	strcpy(buf, "2\n");
+	return 2;
+}
+
+static void where_io_uring_is_refused_threads_do_the_work(void **state)
+{
+	struct fixture *f = *state;
+	struct diag diag = DIAG_INIT;
+
+	f->host.ops.read_file = say_disabled;
+	assert_int_equal(refused(f, (struct block_file_config){ .engine = BLOCK_ENGINE_URING },
+				 &diag) < 0,
+			 1);
+	assert_non_null(strstr(diag.remedy, "engine=uring"));
+	assert_int_equal(file_open(f, (struct block_file_config){ .discard = true }, &diag), 0);
+	assert_non_null(strstr(f->block->what, "threads"));
+	fixture_queue(f);
+	what_was_written_is_read_back(state);
+}
+
+/* More than the ring has room for, pieces of all sizes, all at once. */
+static void a_flood_of_requests_all_end_well(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t data[1500][1024] __attribute__((aligned(4096)));
+	static struct job jobs[1500];
+	static uint8_t in[1024];
+
+	for (unsigned int i = 0; i < 1500; i++) {
+		memset(data[i], (int)(i * 7), 1024);
+		jobs[i] = make(f, BLOCK_WRITE, i * 1024, data[i], 1024);
+		jobs[i].iov[0].iov_len = i % 3 ? 512 : 500;
+		jobs[i].iov[1] = (struct iovec){ data[i] + jobs[i].iov[0].iov_len,
+						 1024 - jobs[i].iov[0].iov_len };
+		jobs[i].req.nr_iov = 2;
+		jobs[i].req.flags = i % 5 ? 0 : BLOCK_FUA;
+		submit(f, &jobs[i]);
+		if (i % 100 == 0)
+			block_kick(f->queue);
+	}
+	block_drain(f->queue);
+	for (unsigned int i = 0; i < 1500; i++) {
+		assert_int_equal(jobs[i].nr_done, 1);
+		assert_int_equal(jobs[i].status, 0);
+		assert_int_equal(move(f, BLOCK_READ, i * 1024, in, 1024), 0);
+		assert_memory_equal(in, data[i], 1024);
+	}
+}
+
+/* Not a hole in which a read finds zeroes: the host's answer is the request's. */
+static void a_file_cut_short_under_the_guest_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t data[4096] __attribute__((aligned(4096)));
+
+	assert_int_equal(truncate(f->path, 4096), 0);
+	assert_int_equal(move(f, BLOCK_READ, 0, data, 4096), 0);
+	assert_int_equal(move(f, BLOCK_READ, 4096, data, 4096), -EIO);
+	assert_int_equal(move(f, BLOCK_READ, 2048, data, 4096), -EIO);
+}
+
 #define EVERY(test, setup)                                         \
 	{                                                          \
 #test " (" #setup ")", test, setup, teardown, NULL \
@@ -709,6 +796,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BACK_END(setup_ram),
+		BACK_END(setup_uring),
+		EVERY(a_flood_of_requests_all_end_well, setup_uring),
+		EVERY(a_file_cut_short_under_the_guest_is_an_error, setup_uring),
+		EVERY(a_flood_of_requests_all_end_well, setup_threads),
+		EVERY(a_file_cut_short_under_the_guest_is_an_error, setup_threads),
+		EVERY(where_io_uring_is_refused_threads_do_the_work, setup_path),
 		FILES(setup_threads),
 		FILES(setup_cached),
 		EVERY(discards_stay_here_unless_asked_for, setup_path),
