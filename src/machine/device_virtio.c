@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device/virtio/blk.h"
+#include "device/virtio/rng.h"
 #include "machine/board.h"
 #include "machine/devices.h"
 #include "machine/drive.h"
@@ -148,4 +149,47 @@ const struct device_class device_class_virtio_blk = {
 		"in-order=on|off     promise to end requests in the order they came; default off\n",
 	.plan = blk_class_plan,
 	.create = blk_class_create,
+};
+
+/* ---- virtio-rng ---- */
+
+static int rng_class_plan(struct plan *plan, struct spec *spec, struct diag *diag)
+{
+	struct virtio_options options;
+	int err = virtio_options_read(spec, &options, false, diag);
+
+	if (!err)
+		err = board_plan(plan, spec, true, diag);
+	if (!err)
+		plan_note(plan, "virtio-rng: randomness of the host");
+	return err;
+}
+
+static int rng_class_create(struct vm *vm, struct spec *spec, struct diag *diag)
+{
+	char name[VIRTIO_NAME_LEN];
+	struct virtio_rng_config config = {
+		.name = virtio_name(vm, spec, "virtio-rng", name),
+		.integrated = virtio_on_root(spec),
+	};
+	struct virtio_options options;
+	struct device *dev;
+	int err = virtio_options_read(spec, &options, false, diag);
+
+	if (err)
+		return err;
+	config.packed = options.packed;
+	config.loop = options.thread ? NULL : vm->loop;
+	err = virtio_rng_create(board_platform(vm, spec), &config, &dev);
+	if (err)
+		return diag_set(diag, err, spec->whole, "cannot be made: %s", strerror(-err));
+	return virtio_plug(vm, spec, dev, diag);
+}
+
+const struct device_class device_class_virtio_rng = {
+	.name = "virtio-rng",
+	.summary = "the host's randomness (docs/virtio.md)",
+	.keys = VIRTIO_KEYS,
+	.plan = rng_class_plan,
+	.create = rng_class_create,
 };

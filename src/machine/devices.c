@@ -267,6 +267,7 @@ static const struct device_class *const classes[] = {
 	&device_class_switch,
 	&device_class_nvme,
 	&device_class_virtio_blk,
+	&device_class_virtio_rng,
 	&device_class_edu,
 	&debug_exit_class,
 };

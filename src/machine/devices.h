@@ -25,7 +25,7 @@ struct device_class {
 
 /* Classes with a file of their own. */
 extern const struct device_class device_class_edu, device_class_nvme, device_class_switch,
-	device_class_virtio_blk;
+	device_class_virtio_blk, device_class_virtio_rng;
 
 /* NULL when there is no such class. */
 const struct device_class *device_class_find(const char *name);

@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -203,6 +204,16 @@ static ssize_t real_pwritev(struct sys *sys, int fd, const struct iovec *iov, un
 			    uint64_t offset, bool durable)
 {
 	return RETRY(pwritev2(fd, iov, (int)nr, (off_t)offset, durable ? RWF_DSYNC : 0));
+}
+
+static int real_random(struct sys *sys, void *buf, size_t len)
+{
+	/* As many as 256 come whole, and without waiting once the kernel has begun (getrandom(2)). */
+	ssize_t n = RETRY(getrandom(buf, len, 0));
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == len ? 0 : -EIO;
 }
 
 static int real_sync(struct sys *sys, int fd)
@@ -486,6 +497,7 @@ static const struct sys_ops real_ops = {
 	.pwrite = real_pwrite,
 	.preadv = real_preadv,
 	.pwritev = real_pwritev,
+	.random = real_random,
 	.sync = real_sync,
 	.allocate = real_allocate,
 	.image = real_image,

@@ -94,6 +94,8 @@ struct sys_ops {
 			  uint64_t offset);
 	ssize_t (*pwritev)(struct sys *sys, int fd, const struct iovec *iov, unsigned int nr,
 			   uint64_t offset, bool durable);
+	/* Fills buf with the kernel's randomness, up to 256 bytes: 0 or -errno. */
+	int (*random)(struct sys *sys, void *buf, size_t len);
 	/* fdatasync(2). */
 	int (*sync)(struct sys *sys, int fd);
 	/* fallocate(2). */
