@@ -283,12 +283,47 @@ static bool bus_hit_holds(const struct bus_hit *hit, uint64_t addr, unsigned int
 	return hit->region && size - 1 <= hit->range.last - addr && is_power_of_2(size);
 }
 
+/*
+ * The figures of one register: found by its offset, or the first free one taken. NULL when all are
+ * taken by others: then it counts for its region alone.
+ */
+static struct bus_register *bus_register_find(struct bus_region *r, uint64_t offset)
+{
+	uint32_t tag = (uint32_t)offset + 1;
+
+	if (offset >= UINT32_MAX)
+		return NULL;
+	for (unsigned int i = 0; i < BUS_REGISTERS; i++) {
+		/* Spread, so that a register is found at once as a rule. */
+		struct bus_register *slot = &r->registers[(offset / 4 + i) % BUS_REGISTERS];
+		uint32_t has = atomic_load_explicit(&slot->tag, memory_order_relaxed);
+
+		if (has == tag)
+			return slot;
+		if (!has && atomic_compare_exchange_strong(&slot->tag, &has, tag))
+			return slot;
+		if (has == tag)
+			return slot;
+	}
+	return NULL;
+}
+
+static void bus_count(struct bus_region *r, uint64_t offset, bool write)
+{
+	struct bus_register *reg = bus_register_find(r, offset);
+
+	atomic_fetch_add_explicit(write ? &r->nr_writes : &r->nr_reads, 1, memory_order_relaxed);
+	if (reg)
+		atomic_fetch_add_explicit(write ? &reg->nr_writes : &reg->nr_reads, 1,
+					  memory_order_relaxed);
+}
+
 static void bus_read_one(const struct bus_hit *hit, uint64_t addr, void *data, unsigned int size)
 {
 	struct bus_region *r = hit->region;
 	uint64_t offset = addr - hit->range.first, v;
 
-	atomic_fetch_add_explicit(&r->nr_reads, 1, memory_order_relaxed);
+	bus_count(r, offset, false);
 	v = r->ops->read(r->opaque, offset, size);
 	le_store(data, size, v);
 	trace_bus_read(r->name, offset, size, v);
@@ -300,7 +335,7 @@ static void bus_write_one(const struct bus_hit *hit, uint64_t addr, const void *
 	struct bus_region *r = hit->region;
 	uint64_t offset = addr - hit->range.first;
 
-	atomic_fetch_add_explicit(&r->nr_writes, 1, memory_order_relaxed);
+	bus_count(r, offset, true);
 	r->ops->write(r->opaque, offset, size, le_load(data, size));
 	trace_bus_write(r->name, offset, size, le_load(data, size));
 }

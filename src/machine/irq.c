@@ -233,6 +233,7 @@ int irq_send_plain(struct irq_routes *irq, struct msi_message msg)
 	};
 	int r = sys_ioctl(irq->sys, irq->vm_fd, KVM_SIGNAL_MSI, &msi);
 
+	atomic_fetch_add_explicit(&irq->nr_sent, 1, memory_order_relaxed);
 	/* 0: the guest's APIC blocked it, which is the guest's affair. */
 	return r < 0 ? r : 0;
 }

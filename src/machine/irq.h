@@ -14,6 +14,8 @@
 #ifndef AIRLOCK_MACHINE_IRQ_H
 #define AIRLOCK_MACHINE_IRQ_H
 
+#include <stdatomic.h>
+
 #include "base/lock.h"
 #include "iommu/ops.h"
 #include "platform/platform.h"
@@ -39,6 +41,7 @@ struct irq_routes {
 	struct kvm_irq_routing *table; /* scratch for the commit, sized for nr */
 	bool dirty;
 	uint64_t nr_commits; /* figures */
+	atomic_ullong nr_sent;
 	/* What the I/O APIC's messages go through, and whose they are. Constant after creation. */
 	struct iommu *pin_iommu;
 	rid_t pin_rid;

@@ -99,7 +99,7 @@ struct stats_sum {
 	struct {
 		char name[64];
 		uint64_t value;
-	} item[160];
+	} item[2048];
 };
 
 static void stats_add(void *opaque, const char *name, uint64_t value)
@@ -128,6 +128,7 @@ static void stats_print_sum(struct stats_sink *s, const char *section, const str
 
 struct stats_regions {
 	struct stats_sum reads, writes;
+	struct stats_sum register_reads, register_writes;
 };
 
 static void stats_region(void *opaque, const struct bus_region *r)
@@ -138,6 +139,19 @@ static void stats_region(void *opaque, const struct bus_region *r)
 		  atomic_load_explicit(&r->nr_reads, memory_order_relaxed));
 	stats_add(&regions->writes, r->name,
 		  atomic_load_explicit(&r->nr_writes, memory_order_relaxed));
+	for (unsigned int i = 0; i < BUS_REGISTERS; i++) {
+		const struct bus_register *reg = &r->registers[i];
+		uint32_t tag = atomic_load_explicit(&reg->tag, memory_order_relaxed);
+		char name[64];
+
+		if (!tag)
+			continue;
+		snprintf(name, sizeof(name), "%.48s+%#x", r->name, tag - 1);
+		stats_add(&regions->register_reads, name,
+			  atomic_load_explicit(&reg->nr_reads, memory_order_relaxed));
+		stats_add(&regions->register_writes, name,
+			  atomic_load_explicit(&reg->nr_writes, memory_order_relaxed));
+	}
 }
 
 static void stats_accesses(struct vm *vm, struct stats_sink *s)
@@ -148,10 +162,14 @@ static void stats_accesses(struct vm *vm, struct stats_sink *s)
 		return;
 	/* Gathered first, printed after: a slow reader of the figures must not hold the bus up. */
 	bus_walk(&vm->bus, stats_region, regions);
-	stats_print_sum(s, s->json ? "register_reads" : "trapped reads by register block",
+	stats_print_sum(s, s->json ? "block_reads" : "trapped reads by register block",
 			&regions->reads);
-	stats_print_sum(s, s->json ? "register_writes" : "trapped writes by register block",
+	stats_print_sum(s, s->json ? "block_writes" : "trapped writes by register block",
 			&regions->writes);
+	stats_print_sum(s, s->json ? "register_reads" : "trapped reads by register",
+			&regions->register_reads);
+	stats_print_sum(s, s->json ? "register_writes" : "trapped writes by register",
+			&regions->register_writes);
 	free(regions);
 }
 
@@ -283,8 +301,10 @@ static void stats_all(struct vm *vm, struct stats_sink *s)
 	stats_phases(vm, s);
 	stats_exits(vm, s);
 	stats_accesses(vm, s);
-	stats_open(s, s->json ? "interrupts" : "interrupt routes");
+	stats_open(s, "interrupts");
 	stats_number(s, "route_commits", vm->irq.nr_commits);
+	/* By emulated devices; a passed-through device's go past us, and KVM counts all together. */
+	stats_number(s, "sent_by_us", atomic_load_explicit(&vm->irq.nr_sent, memory_order_relaxed));
 	stats_close(s);
 	stats_dma(vm, s);
 	stats_iommu(vm, s);

@@ -40,14 +40,22 @@ struct bus_region_ops {
  * offsets come from the bus's own copy of the range. Ranges in one space must not overlap:
  * region_add answers -EBUSY. Unclaimed addresses read as all ones; writes there are dropped.
  */
+#define BUS_REGISTERS 32 /* told apart in the figures, the first that are touched */
+
+struct bus_register {
+	atomic_uint tag; /* offset + 1; 0: free */
+	atomic_ullong nr_reads, nr_writes;
+};
+
 struct bus_region {
 	const char *name; /* as --stats prints it: "0000:00:01.0 BAR0" */
 	enum bus_space space;
 	struct range range;
 	const struct bus_region_ops *ops;
 	void *opaque;
-	atomic_ullong nr_reads, nr_writes; /* figures, relaxed */
-	struct bus_region *next;	   /* the bus's own */
+	atomic_ullong nr_reads, nr_writes; /* figures, relaxed; of all registers */
+	struct bus_register registers[BUS_REGISTERS];
+	struct bus_region *next; /* the bus's own */
 };
 
 /* A guest write that signals an eventfd in the kernel, without leaving to user space. */

@@ -293,6 +293,43 @@ static void no_handler_runs_after_remove_and_synchronize(void **state)
 	assert_int_equal(atomic_load(&p.nr_dead_calls), 0);
 }
 
+/* The figures tell registers apart, until there are too many of them. */
+static void accesses_are_counted_by_register(void **state)
+{
+	struct fixture *f = *state;
+	struct port p;
+	uint64_t reads = 0, found = 0, v = 0;
+
+	port_init(&p, BUS_MMIO, 0x1000, 0x1000);
+	assert_int_equal(bus_region_add(&f->bus, &p.region), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		bus_read(&f->bus, &f->reader, BUS_MMIO, 0x1010, &v, 4);
+	bus_write(&f->bus, &f->reader, BUS_MMIO, 0x1010, &v, 4);
+	bus_read(&f->bus, &f->reader, BUS_MMIO, 0x1000 + 0x10 + 4 * BUS_REGISTERS, &v, 4);
+	for (unsigned int i = 0; i < BUS_REGISTERS; i++) {
+		const struct bus_register *reg = &p.region.registers[i];
+
+		if (reg->tag == 0x10 + 1) {
+			found++;
+			assert_int_equal(reg->nr_reads, 3);
+			assert_int_equal(reg->nr_writes, 1);
+		} else if (reg->tag == 0x10 + 4 * BUS_REGISTERS + 1) {
+			found++;
+			assert_int_equal(reg->nr_reads, 1);
+		}
+	}
+	assert_int_equal(found, 2);
+
+	for (unsigned int i = 0; i < 2 * BUS_REGISTERS; i++)
+		bus_read(&f->bus, &f->reader, BUS_MMIO, 0x1800 + i, &v, 1);
+	for (unsigned int i = 0; i < BUS_REGISTERS; i++)
+		reads += p.region.registers[i].nr_reads;
+	assert_int_equal(p.region.nr_reads, 4 + 2 * BUS_REGISTERS);
+	assert_int_equal(reads, 4 + BUS_REGISTERS - 2);
+	bus_region_remove(&f->bus, &p.region);
+	bus_synchronize(&f->bus);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -306,6 +343,7 @@ int main(void)
 		CASE(many_regions_are_found_in_any_order_of_arrival),
 		CASE(a_region_that_moves_during_an_access_is_not_reached_by_the_rest_of_it),
 		CASE(no_handler_runs_after_remove_and_synchronize),
+		CASE(accesses_are_counted_by_register),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
