@@ -746,8 +746,6 @@ static void a_flood_of_requests_all_end_well(void **state)
 		jobs[i].req.nr_iov = 2;
 		jobs[i].req.flags = i % 5 ? 0 : BLOCK_FUA;
 		submit(f, &jobs[i]);
-		if (i % 100 == 0)
-			block_kick(f->queue);
 	}
 	block_drain(f->queue);
 	for (unsigned int i = 0; i < 1500; i++) {
