@@ -30,6 +30,19 @@ int iommu_ats_enable(struct iommu_device *dev, const struct iommu_ats_ops *ops,
 	return 0;
 }
 
+/* Under hold_lock. */
+static void figures_add(struct iommu_ats_figures *sum, struct iommu_ats *ats)
+{
+	sum->nr_requests += atomic_load(&ats->nr_requests);
+	sum->nr_faults += atomic_load(&ats->nr_faults);
+	sum->nr_uses += atomic_load(&ats->nr_uses);
+	sum->nr_stale += atomic_load(&ats->nr_stale);
+	sum->nr_invals += ats->nr_invals;
+	sum->inval_ns_max = max_u64(sum->inval_ns_max, ats->inval_ns_max);
+	sum->inval_ns_sum += ats->inval_ns_sum;
+	sum->taken |= atomic_load(&ats->taken);
+}
+
 void iommu_ats_disable(struct iommu_device *dev)
 {
 	struct iommu_inval inval = { .scope = IOMMU_INVAL_DEVICE, .device = dev };
@@ -39,6 +52,8 @@ void iommu_ats_disable(struct iommu_device *dev)
 	/* Under the lock: an answer that comes from another thread is in it or finds nothing. */
 	lock_take(&dev->iommu->hold_lock);
 	ats = atomic_exchange(&dev->ats, NULL);
+	if (ats)
+		figures_add(&dev->ats_past, ats);
 	lock_drop(&dev->iommu->hold_lock);
 	/* Sections that found it have ended after this, or their device model is named as late. */
 	if (ats && iommu_invalidate(dev->iommu, &inval))
@@ -190,19 +205,10 @@ void iommu_ats_figures(struct iommu_device *dev, struct iommu_ats_figures *figur
 {
 	struct iommu_ats *ats;
 
-	memset(figures, 0, sizeof(*figures));
 	lock_take(&dev->iommu->hold_lock);
+	*figures = dev->ats_past;
 	ats = atomic_load(&dev->ats);
 	if (ats)
-		*figures = (struct iommu_ats_figures){
-			.nr_requests = atomic_load(&ats->nr_requests),
-			.nr_faults = atomic_load(&ats->nr_faults),
-			.nr_uses = atomic_load(&ats->nr_uses),
-			.nr_stale = atomic_load(&ats->nr_stale),
-			.nr_invals = ats->nr_invals,
-			.inval_ns_max = ats->inval_ns_max,
-			.inval_ns_sum = ats->inval_ns_sum,
-			.taken = atomic_load(&ats->taken),
-		};
+		figures_add(figures, ats);
 	lock_drop(&dev->iommu->hold_lock);
 }

@@ -42,12 +42,6 @@ struct iommu_ats_policy {
 	uint64_t answer_ns;
 };
 
-struct iommu_ats_figures {
-	uint64_t nr_requests, nr_faults, nr_uses, nr_stale;
-	uint64_t nr_invals, inval_ns_max, inval_ns_sum;
-	bool taken; /* away */
-};
-
 struct iommu_ats;
 
 /* The guest enabled ATS at the device. 0 or -ENOMEM. Not inside a section. */
@@ -80,6 +74,7 @@ void iommu_ats_complete(struct iommu_device *dev, uint64_t cookie);
  */
 int iommu_ats_invalidate(struct iommu_device *dev, const struct iommu_ats_inval *inval);
 
+/* Since the device was made, times without ATS between. Any thread. */
 void iommu_ats_figures(struct iommu_device *dev, struct iommu_ats_figures *figures);
 
 #endif

@@ -218,6 +218,13 @@ struct iommu {
 	struct iommu_hold *revoking; /* under hold_lock */
 };
 
+/* What a device did with ATS (iommu/ats.h). */
+struct iommu_ats_figures {
+	uint64_t nr_requests, nr_faults, nr_uses, nr_stale;
+	uint64_t nr_invals, inval_ns_max, inval_ns_sum;
+	bool taken; /* away, once */
+};
+
 /* One requester. Created by the PCI function it belongs to. */
 struct iommu_device {
 	struct iommu *iommu;
@@ -237,6 +244,7 @@ struct iommu_device {
 	struct log_budget late_log;
 	const struct iommu_listener *listener; /* changed only by the executor */
 	struct iommu_ats *_Atomic ats;	       /* iommu/ats.h; likewise */
+	struct iommu_ats_figures ats_past;     /* of ATS that was switched off; under hold_lock */
 	struct quarantine faults;
 	void *unit; /* the unit's own part */
 

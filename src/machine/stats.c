@@ -233,8 +233,8 @@ static unsigned int stats_requesters(struct iommu *iommu, struct stats_requester
 		r->faults = atomic_load(&dev->nr_faults);
 		r->denied = atomic_load(&dev->nr_denied);
 		r->quarantined = atomic_load(&dev->blocked);
-		r->has_ats = atomic_load(&dev->ats);
 		iommu_ats_figures(dev, &r->ats);
+		r->has_ats = r->ats.nr_requests || r->ats.nr_uses;
 		for (struct iommu_section *section = dev->sections; section;
 		     section = section->next)
 			r->misses += atomic_load(&section->nr_misses);

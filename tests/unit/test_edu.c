@@ -481,6 +481,12 @@ static void it_asks_once_and_forgets_when_told(void **state)
 	assert_int_equal(figures.nr_requests, 2);
 	assert_int_equal(figures.nr_invals, 1);
 	assert_int_equal(figures.nr_stale, 0);
+	/* A driver that leaves takes none of it along. */
+	fake_cfg_write(&f->pci, (rid_t){ EDU_RID }, ATS_CAP + PCI_ATS_CTRL, 2, 0);
+	settle(f);
+	iommu_ats_figures(edu_function(f->dev)->requester, &figures);
+	assert_int_equal(figures.nr_requests, 2);
+	assert_int_equal(figures.nr_invals, 1);
 }
 
 static void a_translation_it_should_have_forgotten_reaches_nothing(void **state)
