@@ -6,8 +6,7 @@
  *
  *	vfio_probe edu BDF	QEMU's edu: DMA both ways, blocked DMA, MSI, INTx, reset
  *	vfio_probe nvme BDF	an NVMe function: Identify by DMA and MSI-X, function-level reset
- *	vfio_probe outside BDF ADDR...	an NVMe function told to write where it may not: nothing
- *				arrives, and the command fails
+ *	vfio_probe outside BDF ADDR...	an NVMe function is told to write where it may not
  *	vfio_probe request BDF	runs until the host asks for the device back, and gives it back
  *	vfio_probe error BDF	runs until the host reports an error of the device
  *	vfio_probe refuse BDF	prints the refusal
@@ -310,7 +309,10 @@ static void nvme_identify(struct probe *p)
 	*reg(p, NVME_SQ0_TAIL) = 1;
 }
 
-/* Identify into each address, one command after the other; the completion says that it did not work. */
+/*
+ * Identify into each address, one command after the other. Whether anything arrived is for a witness to
+ * say, and for the IOMMU: QEMU's controller does not notice that its write was refused.
+ */
 static void probe_outside(struct probe *p, char **addresses)
 {
 	unsigned int n = 0;
@@ -331,9 +333,9 @@ static void probe_outside(struct probe *p, char **addresses)
 		*reg(p, NVME_SQ0_TAIL) = (n + 1) % 2;
 		for (int i = 0; i < 250 && (done[14] & 1) != phase; i++)
 			pause_ms(20);
-		snprintf(what, sizeof(what), "DMA to %s is refused: status 0x%x", *addresses,
+		snprintf(what, sizeof(what), "told to write to %s: status 0x%x", *addresses,
 			 (unsigned int)le_load(done + 14, 2) >> 1);
-		check(p, (done[14] & 1) == phase && le_load(done + 14, 2) >> 1, what);
+		check(p, (done[14] & 1) == phase, what);
 		*reg(p, NVME_CQ0_HEAD) = (n + 1) % 2;
 	}
 	/* And to memory of its own, the same command works. */
