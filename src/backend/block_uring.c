@@ -64,7 +64,7 @@ static void prep_step(struct block_uring *u, struct block_request *req)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 	uint64_t left = req->len - req->progress;
 
-	/* Room for each request in the ring, and one cancel each. */
+	/* A busy request has one entry at most, and cancels leave half of the ring. */
 	BUG_ON(!sqe);
 	switch ((enum uring_step)req->state) {
 	case STEP_MOVE:
@@ -267,14 +267,13 @@ static void uring_cancel(struct block_queue *queue, struct block_request *req)
 		block_complete(queue, req, -ECANCELED);
 		return;
 	}
-	sqe = io_uring_get_sqe(&u->ring);
-	if (!sqe) {
+	/* Half of the ring is the requests' own, also while the kernel takes nothing. */
+	if (io_uring_sq_space_left(&u->ring) <= URING_DEPTH)
 		uring_submit(u);
-		sqe = io_uring_get_sqe(&u->ring);
-	}
 	/* Full all the same: then it ends when the disk is done with it. */
-	if (!sqe)
+	if (io_uring_sq_space_left(&u->ring) <= URING_DEPTH)
 		return;
+	sqe = io_uring_get_sqe(&u->ring);
 	io_uring_prep_cancel(sqe, req, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 	uring_submit(u);
