@@ -155,7 +155,7 @@ static void unit_listen(struct unit *unit)
 		.ats_taken = unit_ats_taken,
 		.opaque = unit,
 	};
-	iommu->quarantine.burst = (unsigned int)unit->options.quarantine;
+	iommu->quarantine = unit->options.quarantine;
 	unit->quarantine_work = (struct loop_work){ .fn = unit_quarantine, .opaque = unit };
 	unit->irq_listener = (struct iommu_irq_listener){ unit_entries_changed, unit };
 	vtd_listen_irq(unit->vtd, &unit->irq_listener);

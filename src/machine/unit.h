@@ -19,7 +19,7 @@ struct unit_options {
 	bool passthrough, snoop, ats;
 	bool boot_block;
 	uint8_t aw;
-	uint64_t quarantine; /* faults at once that are forgiven; 0: never quarantine */
+	struct quarantine_policy quarantine;
 };
 
 /* One line per key, for --iommu help. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* --iommu, from words to settings. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "machine/unit.h"
 
 #define QUARANTINE_DEFAULT 1000
+#define QUARANTINE_DRAIN   100
 #define QUARANTINE_MAX	   1000000000ull
 
 const char unit_keys[] =
@@ -27,7 +29,8 @@ const char unit_keys[] =
 	"ats=on|off              device TLBs; default on\n"
 	"boot-dma=allow|block    DMA before translation is first enabled; default allow. Blocked, a\n"
 	"                        guest that never enables the unit has no disk\n"
-	"quarantine=N            faults at once after which a device is cut off; 0: never; default 1000\n";
+	"quarantine=N[/S]        a device with more than N faults at once is cut off, S of them being\n"
+	"                        forgotten each second; 0: never; default 1000/100\n";
 
 static int read_width(struct spec *spec, struct unit_options *options, struct diag *diag)
 {
@@ -52,6 +55,27 @@ static int read_boot_dma(struct spec *spec, struct unit_options *options, struct
 		return diag_set(diag, -EINVAL, spec->whole,
 				"boot-dma=%s is neither allow nor block", text);
 	options->boot_block = text && !strcmp(text, "block");
+	return 0;
+}
+
+/* "1000", "1000/100". */
+static int read_quarantine(struct spec *spec, struct unit_options *options, struct diag *diag)
+{
+	const char *text = spec_text(spec, "quarantine");
+	unsigned long long n, s = QUARANTINE_DRAIN;
+	char *end;
+
+	if (!text)
+		return 0;
+	n = strtoull(text, &end, 10);
+	if (isdigit((unsigned char)*text) && *end == '/' && isdigit((unsigned char)end[1]))
+		s = strtoull(end + 1, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || n > QUARANTINE_MAX || s > QUARANTINE_MAX)
+		return diag_set(diag, -EINVAL, spec->whole,
+				"quarantine=%s is not a number of faults, nor one with those "
+				"forgotten each second behind a slash",
+				text);
+	options->quarantine = (struct quarantine_policy){ (unsigned int)n, (unsigned int)s };
 	return 0;
 }
 
@@ -102,7 +126,7 @@ int unit_options_read(struct spec *spec, struct unit_options *options, struct di
 		.passthrough = true,
 		.snoop = true,
 		.ats = true,
-		.quarantine = QUARANTINE_DEFAULT,
+		.quarantine = { QUARANTINE_DEFAULT, QUARANTINE_DRAIN },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bools) && !err; i++)
 		err = spec_bool(spec, bools[i].key, bools[i].value, diag);
@@ -120,7 +144,7 @@ int unit_options_read(struct spec *spec, struct unit_options *options, struct di
 	if (!err)
 		err = read_boot_dma(spec, options, diag);
 	if (!err)
-		err = spec_number(spec, "quarantine", QUARANTINE_MAX, &options->quarantine, diag);
+		err = read_quarantine(spec, options, diag);
 	if (!err)
 		err = check(spec, options, diag);
 	if (!err && spec_unused(spec)) {

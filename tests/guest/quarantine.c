@@ -3,7 +3,7 @@
  * A device that keeps faulting loses everything: its requests, its interrupts, bus mastering. Its driver
  * can switch that on again, and it helps nothing. The device beside it has noticed nothing.
  */
-// RUN: --iommu vtd,quarantine=4 --device edu,id=bad --device edu,id=good
+// RUN: --iommu vtd,quarantine=4/0 --device edu,id=bad --device edu,id=good
 // EXPECT: ok: a few faults are forgiven
 // EXPECT: ok: then it is cut off
 // EXPECT: ok: and its bus mastering is off

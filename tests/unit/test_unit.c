@@ -50,7 +50,11 @@ static void options_have_defaults_that_follow_each_other(void **state)
 	assert_false(o.first_stage);
 	assert_int_equal(read_options("vtd,boot-dma=block,quarantine=7,caching=on", &o, NULL), 0);
 	assert_true(o.boot_block && o.caching);
-	assert_int_equal(o.quarantine, 7);
+	assert_int_equal(o.quarantine.burst, 7);
+	assert_int_equal(o.quarantine.per_second, 100);
+	assert_int_equal(read_options("vtd,quarantine=9/0", &o, NULL), 0);
+	assert_int_equal(o.quarantine.burst, 9);
+	assert_int_equal(o.quarantine.per_second, 0);
 }
 
 /* MGAW is bits 21:16 of cap (width - 1), SC bit 7 of ecap (VT-d 11.4.2, 11.4.3). */
@@ -93,6 +97,11 @@ static void options_that_make_no_sense_are_refused_by_name(void **state)
 		{ "vtd,first-stage=on", "scalable=on" },
 		{ "vtd,scalable=on,aw=39,first-stage=on", "4 levels" },
 		{ "vtd,boot-dma=no", "neither allow nor block" },
+		{ "vtd,quarantine=", "number of faults" },
+		{ "vtd,quarantine=-1", "number of faults" },
+		{ "vtd,quarantine=5/", "number of faults" },
+		{ "vtd,quarantine=5/x", "number of faults" },
+		{ "vtd,quarantine=99999999999", "number of faults" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
