@@ -23,4 +23,4 @@ bench: all
 	bench/run
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan
+	rm -rf $(BUILD) build-asan build-tsan build-clang build-*.log

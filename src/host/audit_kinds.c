@@ -251,7 +251,8 @@ static const struct host_finding_kind kinds[HOST_NR_FINDINGS] = {
 		.title = "guests cannot run VMs themselves",
 		.why = "Nested virtualisation is off. A guest that is to pass its device on to a guest of "
 		       "its own needs it.",
-		.remedy = "modprobe kvm_intel nested=1 (or kvm_amd), after no VM runs.",
+		.remedy = "When no VM runs: modprobe -r kvm_intel && modprobe kvm_intel "
+			  "nested=1 (or kvm_amd).",
 	},
 	[HOST_FIND_VFIO] = {
 		.id = "no-vfio",
@@ -299,7 +300,7 @@ static const struct host_finding_kind kinds[HOST_NR_FINDINGS] = {
 		.why = "Guest RAM from huge pages takes fewer IOMMU entries and fewer page walks, and "
 		       "cannot be fragmented away. Transparent huge pages serve most VMs without it.",
 		.remedy = "hugepages=N or hugepagesz=1G hugepages=N on the kernel command line; then "
-			  "--memory hugepages=.",
+			  "--memory SIZE,hugepages=2M (or 1G).",
 	},
 	[HOST_FIND_UNREADABLE] = {
 		.id = "unreadable",

@@ -18,9 +18,8 @@ int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, st
 		return 0;
 	diag_set(diag, -ENOENT, id, "there is no such bus");
 	return diag_remedy(diag, -ENOENT,
-			   "name pcie.0, or a port made before with "
-			   "--device root-port,id=%s",
-			   id);
+			   "name pcie.0, or a port made before: --device root-port,id=NAME, or "
+			   "NAME.0, NAME.1... of --device switch,id=NAME");
 }
 
 /* A root port of the device's own, so that nothing shares its link or its reset. */

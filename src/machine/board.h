@@ -46,8 +46,8 @@ int board_find_bus(struct board *board, const char *id, struct pci_bus **bus, st
  * The keys that every PCI device of ours has: bus=ID, where it is put, and iommu=off, which leaves it
  * out of the IOMMU. Before anything is made: 0, or -EINVAL with diag filled.
  */
-#define BOARD_KEYS                                         \
-	"bus=ID              pcie.0 or a root-port's id\n" \
+#define BOARD_KEYS                                                                  \
+	"bus=ID              pcie.0 or a port's id (of a switch: NAME.0, NAME.1)\n" \
 	"iommu=on|off        behind the IOMMU, or left out of it; default on with --iommu\n"
 int board_spec_check(const struct vm_config *config, struct spec *spec, struct diag *diag);
 /* The same for the plan: the place is taken there, and --plan refuses what board_plug() would. */

@@ -71,6 +71,9 @@ static int nvme_class_config(const struct vm_config *vm, struct spec *spec,
 		err = spec_number(spec, "vf-queues", NVME_IO_QUEUES_MAX, &vf_queues, diag);
 	if (!err && (!queues || !vf_queues))
 		err = diag_set(diag, -EINVAL, spec->whole, "it has at least one I/O queue");
+	if (!err && config->serial && (!*config->serial || strlen(config->serial) > 20))
+		err = diag_set(diag, -EINVAL, spec->whole,
+			       "a serial number has 1 to 20 characters");
 	config->io_queues = (unsigned int)queues;
 	config->vfs = (unsigned int)vfs;
 	config->vf_queues = (unsigned int)vf_queues;
@@ -84,7 +87,7 @@ static int nvme_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 	int err = nvme_class_config(plan->config, spec, &config, &drives, diag);
 
 	for (unsigned int i = 0; i < drives.nr && !err; i++)
-		err = drive_check(plan->config, spec->whole, drives.ids[i], diag);
+		err = plan_take_drive(plan, spec->whole, drives.ids[i], diag);
 	if (!err)
 		err = board_plan(plan, spec, false, diag);
 	if (!err)

@@ -106,7 +106,7 @@ static int blk_class_plan(struct plan *plan, struct spec *spec, struct diag *dia
 	int err = blk_options_read(spec, plan->config->cpus, &options, diag);
 
 	if (!err)
-		err = drive_check(plan->config, spec->whole, drive, diag);
+		err = plan_take_drive(plan, spec->whole, drive, diag);
 	if (!err)
 		err = board_plan(plan, spec, true, diag);
 	if (!err)

@@ -82,7 +82,7 @@ static int vfio_class_plan(struct plan *plan, struct spec *spec, struct diag *di
 		return err;
 	err = plan_vfio(plan, &config, vfio_class_guarded(plan->config, spec), diag);
 	/* A device that is refused has its place all the same: what is wrong with that is said too. */
-	if (err == -EEXIST)
+	if (err == -EEXIST || err == -ENOMEM)
 		return err;
 	group = plan->vfio[plan->nr_vfio - 1]->function.group;
 	if (diag->err)

@@ -9,7 +9,7 @@
 
 const char drive_keys[] =
 	"id=NAME             what drive= names\n"
-	"file=PATH           a disk image or a block device, or fd=N: opened by someone else\n"
+	"file=PATH           a disk image or a block device; file=fd=N: opened by someone else\n"
 	"memory=SIZE         instead of file=: a scratch disk in memory, gone at the end\n"
 	"readonly=on|off     default off; several VMs may share an image that all only read\n"
 	"discard=on|off      give back to the host what the guest discards; default on\n"
@@ -58,7 +58,8 @@ static int drive_unused_key(struct spec *spec, struct diag *diag)
 
 	if (!key)
 		return 0;
-	diag_set(diag, -EINVAL, spec->whole, "a drive has no key '%s'", key);
+	diag_set(diag, -EINVAL, spec->whole, "'%s' is no key of a drive%s", key,
+		 spec_text(spec, "memory") ? " in memory" : "");
 	return diag_remedy(diag, -EINVAL, "airlock run --drive help lists the keys");
 }
 

@@ -104,6 +104,21 @@ static void plan_mirror(struct plan *plan, const struct vfio_pci_plan *p)
 	}
 }
 
+int plan_take_drive(struct plan *plan, const char *whose, const char *id, struct diag *diag)
+{
+	int err = drive_check(plan->config, whose, id, diag);
+
+	for (unsigned int i = 0; !err && i < plan->config->nr_drives; i++) {
+		if (strcmp(spec_text(&plan->config->drives[i], "id"), id))
+			continue;
+		if (plan->drive_taken[i])
+			return diag_set(diag, -EBUSY, whose, "drive %s is another device's already",
+					id);
+		plan->drive_taken[i] = true;
+	}
+	return err;
+}
+
 int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, bool guarded,
 	      struct diag *diag)
 {
@@ -189,9 +204,9 @@ int plan_slot(struct plan *plan, const char *bus, int group, struct diag *diag)
 	if (port == end) {
 		diag_set(diag, -ENOENT, bus, "there is no such bus");
 		return diag_remedy(diag, -ENOENT,
-				   "name pcie.0, or a port made before with --device "
-				   "root-port,id=%s",
-				   bus);
+				   "name pcie.0, or a port made before: --device "
+				   "root-port,id=NAME, or NAME.0, NAME.1... of --device "
+				   "switch,id=NAME");
 	}
 	if (port->taken) {
 		diag_set(diag, -EBUSY, bus,
@@ -217,7 +232,9 @@ static int plan_memory(struct plan *plan, struct diag *diag)
 		/* Those behind the guest's IOMMU may come to see all of its memory, each by itself. */
 		.nr_spaces = plan->nr_mirrors + (plan->nr_vfio > plan->nr_mirrors),
 	};
-	err = assign_memlock_check(&plan->memlock, &plan->limits, diag);
+	err = ram_check(plan->sys, ram, diag);
+	if (!err)
+		err = assign_memlock_check(&plan->memlock, &plan->limits, diag);
 	return err ? err : assign_headroom_check(&plan->memlock, &plan->limits, diag);
 }
 
@@ -343,7 +360,10 @@ static void plan_print_vfio(const struct vfio_pci_plan *p, bool guarded, FILE *t
 
 	fprintf(to, "  %s  %04x:%04x class %06x, driver %s\n", f->name, f->vendor, f->device,
 		f->class_code, f->driver[0] ? f->driver : "none");
-	fprintf(to, "    group      %d, whole:", p->group.id);
+	if (f->group < 0)
+		fprintf(to, "    group      none");
+	else
+		fprintf(to, "    group      %d, whole:", p->group.id);
 	for (size_t i = 0; i < p->group.nr_members; i++)
 		fprintf(to, " %s (%s)", p->group.member[i].name,
 			p->group.member[i].driver[0] ? p->group.member[i].driver : "no driver");
@@ -401,7 +421,7 @@ void plan_print(const struct plan *plan, FILE *to)
 		fprintf(to, "IOMMU      %s\n", plan->iommu);
 	for (unsigned int i = 0; i < plan->nr_drives; i++)
 		fprintf(to, "drive      %s\n", plan->drives[i]);
-	fprintf(to, "devices    %u passed through, %u others\n", plan->nr_vfio, plan->nr_notes);
+	fprintf(to, "devices    %u passed through, %u of ours\n", plan->nr_vfio, plan->nr_notes);
 	for (unsigned int i = 0; i < plan->nr_vfio; i++)
 		if (plan->vfio[i]->function.vendor)
 			plan_print_vfio(plan->vfio[i], plan->guarded[i], to);
@@ -419,5 +439,5 @@ void plan_print_refusals(const struct plan *plan, FILE *to)
 			fprintf(to, "  remedy   %s\n", refusal->remedy);
 	}
 	if (!plan->nr_refusals)
-		fprintf(to, "refused    nothing; the run can start\n");
+		fprintf(to, "refused    nothing that shows before the run\n");
 }

@@ -40,6 +40,7 @@ struct plan {
 	char notes[VM_DEVICES_MAX][96]; /* one line for each other device */
 	unsigned int nr_drives;
 	char drives[VM_DRIVES_MAX][160]; /* one line for each disk */
+	bool drive_taken[VM_DRIVES_MAX]; /* by a device */
 	char image[160];
 	char iommu[160]; /* empty: none */
 };
@@ -59,7 +60,12 @@ void plan_print_refusals(const struct plan *plan, FILE *to);
 /* For a device class's plan function: a line about a device that is not passed through. */
 void plan_note(struct plan *plan, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /*
- * The same for one that is; guarded: behind the guest's IOMMU. -EEXIST in diag when the plan has it
+ * For the plan of a device that wants drive `id`: as drive_check(), and -EBUSY in diag when another has
+ * taken it.
+ */
+int plan_take_drive(struct plan *plan, const char *whose, const char *id, struct diag *diag);
+/*
+ * As plan_note() for one that is; guarded: behind the guest's IOMMU. -EEXIST in diag when the plan has it
  * already.
  */
 int plan_vfio(struct plan *plan, const struct vfio_pci_config *config, bool guarded,

@@ -343,34 +343,42 @@ static int ram_lay_out(struct ram *ram, uint64_t size)
 	return 0;
 }
 
-int ram_create(struct sys *sys, const struct ram_config *config, struct ram **out,
-	       struct diag *diag)
+int ram_check(struct sys *sys, const struct ram_config *config, struct diag *diag)
 {
-	uint64_t page_size = page_sizes[config->backing];
-	bool anon = config->backing == RAM_ANON;
-	struct ram *ram;
-	int fd = -1;
-	int err;
+	struct ram ram = { .sys = sys, .page_size = page_sizes[config->backing] };
 
 	if (!config->size || config->size > RAM_SIZE_MAX)
 		return diag_set(diag, -EINVAL, RAM_OBJECT, "%" PRIu64 " MiB is no size for a guest",
 				config->size >> 20);
-	if (!is_aligned(config->size, page_size))
-		return diag_set(diag, -EINVAL, RAM_OBJECT,
-				"%" PRIu64 " KiB is not a multiple of the page size, %" PRIu64
-				" KiB",
-				config->size >> 10, page_size >> 10);
+	if (!is_aligned(config->size, ram.page_size)) {
+		diag_set(diag, -EINVAL, RAM_OBJECT,
+			 "%" PRIu64 " bytes are not a multiple of the page size, %" PRIu64 " KiB",
+			 config->size, ram.page_size >> 10);
+		return diag_remedy(diag, -EINVAL, "a number alone is bytes: write 512M, 4G");
+	}
+	ram_lay_out(&ram, config->size);
+	return ram_is_hugetlb(&ram) ? ram_check_hugepages(&ram, diag)
+				    : ram_check_available(&ram, diag);
+}
+
+int ram_create(struct sys *sys, const struct ram_config *config, struct ram **out,
+	       struct diag *diag)
+{
+	bool anon = config->backing == RAM_ANON;
+	struct ram *ram;
+	int fd = -1;
+	int err = ram_check(sys, config, diag);
+
+	if (err)
+		return err;
 	ram = calloc(1, sizeof(*ram));
 	if (!ram)
 		return diag_set(diag, -ENOMEM, RAM_OBJECT, "%s", strerror(ENOMEM));
 	ram->sys = sys;
-	ram->page_size = page_size;
+	ram->page_size = page_sizes[config->backing];
 	ram->nr_threads = config->prefault_threads;
 	ram_lay_out(ram, config->size);
 
-	err = ram_is_hugetlb(ram) ? ram_check_hugepages(ram, diag) : ram_check_available(ram, diag);
-	if (err)
-		goto err_free;
 	if (!anon) {
 		err = ram_open_file(ram, config->backing, &fd, diag);
 		if (err)

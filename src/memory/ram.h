@@ -53,7 +53,12 @@ struct ram {
 	atomic_uint nr_holders;			    /* see ram_hold_pages */
 };
 
-/* 0, or -errno with diag filled (more than the host has, no huge pages left, ...). */
+/*
+ * What ram_create() refuses before it takes anything: no size for a guest, more than the host has, no
+ * huge pages left. 0, or -errno with diag filled.
+ */
+int ram_check(struct sys *sys, const struct ram_config *config, struct diag *diag);
+/* 0, or -errno with diag filled: as ram_check(), or the host does not give the memory after all. */
 int ram_create(struct sys *sys, const struct ram_config *config, struct ram **ram,
 	       struct diag *diag);
 /* Nobody may hold a span any more. */

@@ -12,6 +12,7 @@
 
 #include "base/bits.h"
 #include "fake/vfio.h"
+#include "machine/drive.h"
 #include "machine/plan.h"
 
 #define FD_KVM 90000
@@ -115,6 +116,27 @@ static void more_processors_than_kvm_runs_are_refused(void **state)
 	says("--cpus", "9 vCPUs, but this host's KVM runs 8");
 }
 
+static void memory_that_the_host_cannot_give_is_refused(void **state)
+{
+	fake_vfio_publish(&f.vfio);
+	f.config.ram = (struct ram_config){ .size = MIB(16), .backing = RAM_HUGETLB_2M };
+	assert_int_equal(planned(true), 1);
+	says("memory", "huge pages of 2 MiB: 8 needed, 0 free");
+}
+
+static void a_disk_belongs_to_one_device(void **state)
+{
+	struct diag diag = DIAG_INIT;
+
+	fake_vfio_publish(&f.vfio);
+	assert_int_equal(
+		drive_parse(&f.config.drives[f.config.nr_drives++], "id=d0,memory=1M", &diag), 0);
+	device("virtio-blk,drive=d0");
+	device("nvme,drive=d0");
+	assert_int_equal(planned(true), 1);
+	says("nvme,drive=d0", "drive d0 is another device's already");
+}
+
 static void everything_that_is_wrong_is_said_at_once(void **state)
 {
 	struct fake_vfio_device *real = fake_vfio_add(&f.vfio, "0000:01:00.0", 14);
@@ -204,6 +226,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(what_is_well_is_not_refused),
 		CASE(more_processors_than_kvm_runs_are_refused),
+		CASE(memory_that_the_host_cannot_give_is_refused),
+		CASE(a_disk_belongs_to_one_device),
 		CASE(everything_that_is_wrong_is_said_at_once),
 		CASE(a_run_does_not_read_what_the_kernel_will_say_anyway),
 		CASE(a_bus_has_room_for_one_group),
