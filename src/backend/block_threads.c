@@ -20,7 +20,7 @@ struct block_threads {
 	struct loop_work deliver;
 	struct lock lock; /* LOCK_LEAF: what follows */
 	pthread_cond_t work, finished;
-	struct block_request *todo, **todo_tail;
+	struct block_request *waiting, **waiting_tail;
 	struct block_request *done, **done_tail;
 	bool stop;
 	unsigned int nr;
@@ -50,14 +50,14 @@ static void *threads_run(void *opaque)
 		bool tell;
 		int status;
 
-		while (!t->todo && !t->stop)
+		while (!t->waiting && !t->stop)
 			pthread_cond_wait(&t->work, &t->lock.mutex);
-		req = t->todo;
+		req = t->waiting;
 		if (!req)
 			break;
-		t->todo = req->next;
-		if (!t->todo)
-			t->todo_tail = &t->todo;
+		t->waiting = req->next;
+		if (!t->waiting)
+			t->waiting_tail = &t->waiting;
 		lock_drop(&t->lock);
 		status = block_file_run(t->file, req);
 		lock_take(&t->lock);
@@ -95,9 +95,9 @@ static void threads_start(struct block_queue *queue, struct block_request *chain
 	struct block_threads *t = queue->impl;
 
 	lock_take(&t->lock);
-	*t->todo_tail = chain;
-	while (*t->todo_tail)
-		t->todo_tail = &(*t->todo_tail)->next;
+	*t->waiting_tail = chain;
+	while (*t->waiting_tail)
+		t->waiting_tail = &(*t->waiting_tail)->next;
 	/* One wakes as many as there is work for; waking all for one would only make them race. */
 	for (unsigned int i = 0; chain && i < t->nr; i++, chain = chain->next)
 		pthread_cond_signal(&t->work);
@@ -110,12 +110,12 @@ static void threads_cancel(struct block_queue *queue, struct block_request *req)
 	bool found = false;
 
 	lock_take(&t->lock);
-	for (struct block_request **p = &t->todo; *p; p = &(*p)->next) {
+	for (struct block_request **p = &t->waiting; *p; p = &(*p)->next) {
 		if (*p != req)
 			continue;
 		*p = req->next;
 		if (!req->next)
-			t->todo_tail = p;
+			t->waiting_tail = p;
 		found = true;
 		break;
 	}
@@ -162,7 +162,7 @@ static int threads_create(struct block *block, struct block_queue *queue, struct
 	t->queue = queue;
 	t->file = file;
 	t->deliver = (struct loop_work){ .fn = threads_deliver, .opaque = t };
-	t->todo_tail = &t->todo;
+	t->waiting_tail = &t->waiting;
 	t->done_tail = &t->done;
 	lock_init(&t->lock, LOCK_LEAF);
 	pthread_cond_init(&t->work, NULL);

@@ -30,8 +30,8 @@ struct block_uring {
 	struct io_uring ring;
 	struct loop_source source;
 	struct loop_work retry;
-	struct block_request *todo, **todo_tail; /* beyond the ring's depth */
-	unsigned int nr_busy;			 /* in the ring */
+	struct block_request *waiting, **waiting_tail; /* beyond the ring's depth */
+	unsigned int nr_busy;			       /* in the ring */
 };
 
 static void uring_fill(struct block_uring *u);
@@ -223,13 +223,13 @@ static void uring_retry(void *opaque)
 /* As many as the ring has room for, in one call. */
 static void uring_fill(struct block_uring *u)
 {
-	while (u->todo && u->nr_busy < URING_DEPTH) {
-		struct block_request *req = u->todo;
+	while (u->waiting && u->nr_busy < URING_DEPTH) {
+		struct block_request *req = u->waiting;
 		int err;
 
-		u->todo = req->next;
-		if (!u->todo)
-			u->todo_tail = &u->todo;
+		u->waiting = req->next;
+		if (!u->waiting)
+			u->waiting_tail = &u->waiting;
 		req->next = NULL;
 		u->nr_busy++;
 		if (first_step(u, req, &err))
@@ -247,9 +247,9 @@ static void uring_start(struct block_queue *queue, struct block_request *chain)
 {
 	struct block_uring *u = queue->impl;
 
-	*u->todo_tail = chain;
-	while (*u->todo_tail)
-		u->todo_tail = &(*u->todo_tail)->next;
+	*u->waiting_tail = chain;
+	while (*u->waiting_tail)
+		u->waiting_tail = &(*u->waiting_tail)->next;
 	uring_fill(u);
 }
 
@@ -258,12 +258,12 @@ static void uring_cancel(struct block_queue *queue, struct block_request *req)
 	struct block_uring *u = queue->impl;
 	struct io_uring_sqe *sqe;
 
-	for (struct block_request **p = &u->todo; *p; p = &(*p)->next) {
+	for (struct block_request **p = &u->waiting; *p; p = &(*p)->next) {
 		if (*p != req)
 			continue;
 		*p = req->next;
 		if (!req->next)
-			u->todo_tail = p;
+			u->waiting_tail = p;
 		block_complete(queue, req, -ECANCELED);
 		return;
 	}
@@ -305,7 +305,7 @@ static int uring_create(struct block *block, struct block_queue *queue, struct d
 		return -ENOMEM;
 	u->queue = queue;
 	u->file = block_file_of(block);
-	u->todo_tail = &u->todo;
+	u->waiting_tail = &u->waiting;
 	u->retry = (struct loop_work){ .fn = uring_retry, .opaque = u };
 	err = uring_init(&u->ring);
 	if (err)
