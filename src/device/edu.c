@@ -12,6 +12,7 @@
 
 #include "base/endian.h"
 #include "device/edu_engine.h"
+#include "pci/express.h"
 #include "pci/fabric.h"
 #include "pci/msix.h"
 
@@ -355,28 +356,6 @@ static const struct pci_function_ops edu_function_ops = {
 	.reset = edu_function_reset,
 };
 
-static int edu_add_express(struct pci_function *fn, bool integrated)
-{
-	uint8_t cap;
-	int err = pci_add_capability(fn, PCI_CAP_PCIE, PCI_EXP_CAP_LEN, &cap);
-
-	if (err)
-		return err;
-	fn->pcie_cap = cap;
-	pci_config_set(fn, cap + PCI_EXP_FLAGS, 2,
-		       FIELD_PREP(PCI_EXP_VERSION, 2) |
-			       FIELD_PREP(PCI_EXP_TYPE,
-					  integrated ? PCI_EXP_RC_ENDPOINT : PCI_EXP_ENDPOINT));
-	pci_config_set(fn, cap + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
-	pci_config_set(fn, cap + PCI_EXP_DEVCTL, 2, FIELD_PREP(PCI_EXP_DEVCTL_READ, 2));
-	pci_config_permit(fn, cap + PCI_EXP_DEVCTL, 2,
-			  PCI_EXP_DEVCTL_ERRORS | PCI_EXP_DEVCTL_RELAXED | PCI_EXP_DEVCTL_PAYLOAD |
-				  PCI_EXP_DEVCTL_NO_SNOOP | PCI_EXP_DEVCTL_READ,
-			  0);
-	pci_config_permit(fn, cap + PCI_EXP_DEVSTA, 2, 0, PCI_EXP_DEVSTA_ERRORS);
-	return 0;
-}
-
 static int edu_add_ats(struct edu *edu)
 {
 	struct pci_function *fn = &edu->fn;
@@ -401,7 +380,7 @@ static int edu_add_capabilities(struct edu *edu)
 	pci_config_set(fn, cap + PCI_MSI_CONTROL, 2, PCI_MSI_64 | PCI_MSI_MASKING);
 	err = pci_msi_init(fn, cap);
 	if (!err)
-		err = edu_add_express(fn, edu->config.integrated);
+		err = pci_express_endpoint(fn, edu->config.integrated);
 	if (!err && edu->config.ats)
 		err = edu_add_ats(edu);
 	return err;

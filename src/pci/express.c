@@ -23,19 +23,11 @@ static void express_link(struct pci_function *fn, uint8_t cap)
 		       FIELD_PREP(PCI_EXP_LNK_SPEED, PCI_EXP_LNK_16GT));
 }
 
-int pci_express_init(struct pci_function *fn, bool integrated)
+int pci_express_endpoint(struct pci_function *fn, bool integrated)
 {
 	uint8_t cap;
-	int err = pci_add_capability(fn, PCI_CAP_PM, PCI_PM_CAP_LEN, &cap);
+	int err = pci_add_capability(fn, PCI_CAP_PCIE, PCI_EXP_CAP_LEN, &cap);
 
-	if (err)
-		return err;
-	fn->pm_cap = cap;
-	pci_config_set(fn, cap + PCI_PM_CAPS, 2, PCI_PM_CAPS_VERSION_3);
-	pci_config_set(fn, cap + PCI_PM_CONTROL, 2, PCI_PM_NO_SOFT_RESET);
-	pci_config_permit(fn, cap + PCI_PM_CONTROL, 2, PCI_PM_STATE, 0);
-
-	err = pci_add_capability(fn, PCI_CAP_PCIE, PCI_EXP_CAP_LEN, &cap);
 	if (err)
 		return err;
 	fn->pcie_cap = cap;
@@ -50,7 +42,23 @@ int pci_express_init(struct pci_function *fn, bool integrated)
 				  PCI_EXP_DEVCTL_NO_SNOOP | PCI_EXP_DEVCTL_READ,
 			  0);
 	pci_config_permit(fn, cap + PCI_EXP_DEVSTA, 2, 0, PCI_EXP_DEVSTA_ERRORS);
-	if (!integrated)
-		express_link(fn, cap);
 	return 0;
+}
+
+int pci_express_init(struct pci_function *fn, bool integrated)
+{
+	uint8_t cap;
+	int err = pci_add_capability(fn, PCI_CAP_PM, PCI_PM_CAP_LEN, &cap);
+
+	if (err)
+		return err;
+	fn->pm_cap = cap;
+	pci_config_set(fn, cap + PCI_PM_CAPS, 2, PCI_PM_CAPS_VERSION_3);
+	pci_config_set(fn, cap + PCI_PM_CONTROL, 2, PCI_PM_NO_SOFT_RESET);
+	pci_config_permit(fn, cap + PCI_PM_CONTROL, 2, PCI_PM_STATE, 0);
+
+	err = pci_express_endpoint(fn, integrated);
+	if (!err && !integrated)
+		express_link(fn, fn->pcie_cap);
+	return err;
 }

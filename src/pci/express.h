@@ -11,7 +11,13 @@
 #include "pci/function.h"
 
 /*
- * Adds both capabilities. integrated: on the root bus, without a link. Before attach. 0 or -ENOSPC.
+ * Adds the Express capability alone, with function-level reset and no word of a link: fn->pcie_cap.
+ * integrated: on the root bus. Before attach. 0 or -ENOSPC.
+ */
+int pci_express_endpoint(struct pci_function *fn, bool integrated);
+
+/*
+ * Adds both capabilities, and a link. integrated: on the root bus, without a link. Before attach. 0 or -ENOSPC.
  */
 int pci_express_init(struct pci_function *fn, bool integrated);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "device/virtio/virtio.h"
+#include "pci/express.h"
 #include "pci/msix.h"
 
 /* BAR 0: one page for each structure, so that doorbells share theirs with nothing. */
@@ -295,24 +296,11 @@ static int add_structures(struct virtio_device *dev)
 /* With function-level reset; on the root bus without a link, else of 2.5 GT/s and one lane. */
 static int add_pcie(struct pci_function *fn, bool integrated)
 {
-	uint8_t cap;
-	int err = pci_add_capability(fn, PCI_CAP_PCIE, PCI_EXP_CAP_LEN, &cap);
+	int err = pci_express_endpoint(fn, integrated);
+	uint8_t cap = fn->pcie_cap;
 
-	if (err)
+	if (err || integrated)
 		return err;
-	fn->pcie_cap = cap;
-	pci_config_set(fn, cap + PCI_EXP_FLAGS, 2,
-		       FIELD_PREP(PCI_EXP_VERSION, 2) |
-			       FIELD_PREP(PCI_EXP_TYPE,
-					  integrated ? PCI_EXP_RC_ENDPOINT : PCI_EXP_ENDPOINT));
-	pci_config_set(fn, cap + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
-	pci_config_permit(fn, cap + PCI_EXP_DEVCTL, 2,
-			  PCI_EXP_DEVCTL_ERRORS | PCI_EXP_DEVCTL_RELAXED | PCI_EXP_DEVCTL_PAYLOAD |
-				  PCI_EXP_DEVCTL_NO_SNOOP | PCI_EXP_DEVCTL_READ,
-			  0);
-	pci_config_permit(fn, cap + PCI_EXP_DEVSTA, 2, 0, PCI_EXP_DEVSTA_ERRORS);
-	if (integrated)
-		return 0;
 	pci_config_set(fn, cap + PCI_EXP_LNKCAP, 4,
 		       FIELD_PREP(PCI_EXP_LNK_SPEED, 1) | FIELD_PREP(PCI_EXP_LNK_WIDTH, 1));
 	pci_config_set(fn, cap + PCI_EXP_LNKSTA, 2,
