@@ -112,8 +112,8 @@ int plan_take_drive(struct plan *plan, const char *whose, const char *id, struct
 		if (strcmp(spec_text(&plan->config->drives[i], "id"), id))
 			continue;
 		if (plan->drive_taken[i])
-			return diag_set(diag, -EBUSY, whose, "drive %s is another device's already",
-					id);
+			return diag_set(diag, -EBUSY, whose,
+					"drive %s is used by another device already", id);
 		plan->drive_taken[i] = true;
 	}
 	return err;

@@ -134,7 +134,7 @@ static void a_disk_belongs_to_one_device(void **state)
 	device("virtio-blk,drive=d0");
 	device("nvme,drive=d0");
 	assert_int_equal(planned(true), 1);
-	says("nvme,drive=d0", "drive d0 is another device's already");
+	says("nvme,drive=d0", "drive d0 is used by another device already");
 }
 
 static void everything_that_is_wrong_is_said_at_once(void **state)
