@@ -232,10 +232,10 @@ static int plan_memory(struct plan *plan, struct diag *diag)
 		/* Those behind the guest's IOMMU may come to see all of its memory, each by itself. */
 		.nr_spaces = plan->nr_mirrors + (plan->nr_vfio > plan->nr_mirrors),
 	};
-	err = ram_check(plan->sys, ram, diag);
+	err = assign_memlock_check(&plan->memlock, &plan->limits, diag);
 	if (!err)
-		err = assign_memlock_check(&plan->memlock, &plan->limits, diag);
-	return err ? err : assign_headroom_check(&plan->memlock, &plan->limits, diag);
+		err = assign_headroom_check(&plan->memlock, &plan->limits, diag);
+	return err ? err : ram_check(plan->sys, ram, diag);
 }
 
 static int plan_iommu(struct plan *plan, struct diag *diag)
